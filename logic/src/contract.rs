@@ -1,0 +1,142 @@
+//! The contract between mind and hands: the facts the core is told and the steps it asks for.
+//!
+//! Nothing is queued that a later fact could make wrong: the core is asked for one step at a time,
+//! and hears the answer before it is asked for the next.
+
+use crate::environment::Patience;
+use crate::exec::{Deed, Errno};
+use crate::words::{Exit, Pid, Signal};
+
+/// What the command line and the terminal make of this boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Install the insecure key first.
+    pub insecure_key: bool,
+    /// Run the startup scripts.
+    pub startup_files: bool,
+    /// Start the services.
+    pub services: bool,
+    /// There is a main command.
+    pub main_command: bool,
+    /// The main command will own the terminal.
+    pub terminal: bool,
+    /// At the end, kill what is left.
+    pub kill_all: bool,
+}
+
+/// The lists of scripts, in the order of a container's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scripts {
+    /// `/usr/sbin/enable_insecure_key`.
+    InsecureKey,
+    /// `/etc/my_init.d/*`.
+    Startup,
+    /// `/etc/rc.local`.
+    RcLocal,
+    /// `/etc/my_init.pre_shutdown.d/*`.
+    PreShutdown,
+    /// `/etc/my_init.post_shutdown.d/*`.
+    PostShutdown,
+}
+
+/// One script: the list and the place in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// The list.
+    pub of: Scripts,
+    /// The place, from 0.
+    pub index: usize,
+}
+
+/// What a process is started as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A startup or shutdown script.
+    Script(Script),
+    /// The command of the command line.
+    MainCommand,
+}
+
+/// A fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The answer to `LoadEnvironment` and `ReloadEnvironment`.
+    Patience(Patience),
+    /// The answer to `List`: so many scripts.
+    Listed(Scripts, usize),
+    /// The answer to `LookWhoIsLeft`.
+    Left(Left),
+    /// A child was reaped, ours or an orphan.
+    Exited(Pid, Exit),
+    /// A process of ours could not become its program; its exit follows.
+    ExecFailed(Pid, Deed, Errno),
+    /// A signal came.
+    Signal(Signal),
+}
+
+/// Which processes there are beside us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// None.
+    Nobody,
+    /// Children of ours: their end will be told.
+    Children,
+    /// Only processes that `docker exec` put here: the kernel tells us nothing of their end.
+    Strangers,
+}
+
+/// One step for the hands. Those that ask for an answer say so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Import the environment and dump it. Answer: `Event::Patience`.
+    LoadEnvironment,
+    /// Read the directory again and rewrite the dumps. Answer: `Event::Patience`.
+    ReloadEnvironment,
+    /// Read the names of the scripts. Answer: `Event::Listed`.
+    List(Scripts),
+    /// Say that it runs, and start it. Answer: `started`, `start_refused` or `not_there`.
+    Start(Role),
+    /// Send the signal to the process.
+    Signal(Pid, Signal),
+    /// Send the signal to all processes that are left.
+    SignalAll(Signal),
+    /// Find out whether anybody is left. Answer: `Event::Left`.
+    LookWhoIsLeft,
+    /// The main command has ended: be the terminal's foreground again.
+    TakeTerminalBack,
+    /// Say it.
+    Say(Notice),
+    /// End with this code. The last action.
+    Exit(u8),
+}
+
+/// What there is to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The services are about to be started.
+    BootingServices,
+    /// The services have been started.
+    ServicesBooted,
+    /// The main command has ended.
+    MainExited(Exit),
+    /// A script has failed.
+    ScriptFailed(Script, Exit),
+    /// It could not become its program.
+    CannotRun(Role, Deed, Errno),
+    /// No process could be made; it is tried again.
+    CannotStart(Role, Errno),
+    /// No process could be made for a shutdown script; the stop goes on.
+    ScriptSkipped(Script, Errno),
+    /// A stop in a hurry leaves out the rest of these scripts.
+    ScriptsLeftOut(Scripts),
+    /// It was asked to end.
+    ShuttingDown(Role, Pid),
+    /// It did not end in time and is killed.
+    Forcing(Role, Pid),
+    /// The services are told to end.
+    ShuttingDownServices,
+    /// All that is left is told to end.
+    KillingAll,
+    /// Some did not end in time and are killed.
+    ForcingAll,
+}

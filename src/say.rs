@@ -1,0 +1,68 @@
+//! The one way a message is said: a line on standard error that can never hold up who says it.
+//!
+//! A pipe that nobody reads fills up, and a write to it would block PID 1 for ever. So each line is
+//! written only where there is room for it, in one piece, and lines that found none are counted.
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+/// What a pipe takes in one piece (PIPE_BUF, pipe(7)).
+const WHOLE_BYTES: usize = 4096;
+
+static QUIET: AtomicBool = AtomicBool::new(false);
+static DROPPED: AtomicU32 = AtomicU32::new(0);
+
+/// From now on say warnings and errors only.
+pub fn quietly() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Say what happens in the course of things.
+pub fn info(line: &str) {
+    if !QUIET.load(Ordering::Relaxed) {
+        warning(line);
+    }
+}
+
+/// Say what somebody should know.
+pub fn warning(line: &str) {
+    let dropped = DROPPED.swap(0, Ordering::Relaxed);
+    if dropped > 0 && !write(&format!("*** {dropped} messages were lost: nobody read them\n")) {
+        DROPPED.fetch_add(dropped, Ordering::Relaxed);
+    }
+    if !write(&format!("*** {line}\n")) {
+        DROPPED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Say what is wrong, for a program that is about to end because of it.
+pub fn error(line: &str) {
+    write(&format!("{line}\n"));
+}
+
+/// Print the answer to a question, such as `--help`, on standard output.
+///
+/// # Errors
+/// Standard output is closed or full.
+pub fn answer(text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    std::io::stdout().write_all(text.as_bytes())
+}
+
+/// Whether the line could be said. One that is too long keeps its beginning and its end of line.
+fn write(line: &str) -> bool {
+    let stderr = std::io::stderr();
+    let mut ready = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+    let has_room = poll(&mut ready, PollTimeout::ZERO).is_ok_and(|count| count > 0);
+    if !has_room {
+        return false;
+    }
+    let bytes = line.as_bytes();
+    match bytes.get(..WHOLE_BYTES.saturating_sub(4)) {
+        Some(head) if bytes.len() > WHOLE_BYTES => {
+            nix::unistd::write(stderr, &[head, b"...\n"].concat()).is_ok()
+        }
+        _ => nix::unistd::write(stderr, bytes).is_ok(),
+    }
+}

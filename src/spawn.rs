@@ -1,0 +1,300 @@
+//! The one way a process is born, and the one way a process becomes another program.
+//!
+//! PID 1 forks: a spawn that waits for the exec would let one program on a hung file system stop
+//! everything. So nobody waits here either: a child that cannot become its program writes what
+//! failed into a pipe that all children share, and ends with the status a shell would give.
+
+use logic::environment::Environment;
+use logic::exec::{Deed, Errno, Look, is_text, reason};
+use logic::words::{Pid, Shown};
+use nix::errno::Errno as Failure;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::SigSet;
+use nix::unistd::{ForkResult, execve, fork, getpid, pipe2, setpgid, setsid, tcsetpgrp};
+use std::convert::Infallible;
+use std::ffi::{CString, OsStr};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+
+/// Where a program is looked for when the environment has no PATH: Docker's own default.
+const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// One record in the pipe: pid, deed, errno, each four bytes. Smaller than PIPE_BUF, so whole.
+const RECORD_BYTES: usize = 12;
+
+/// Bytes from outside as a path.
+pub fn path(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
+}
+
+/// The kernel's own word for an error.
+pub fn describe(errno: Errno) -> &'static str {
+    Failure::from_raw(errno.0).desc()
+}
+
+/// Whom a new process belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// A session of its own.
+    Session,
+    /// The foreground job of our terminal.
+    Terminal,
+}
+
+/// A program to be started.
+pub struct Program<'a> {
+    /// Its name, looked for along PATH where it has no slash, and its arguments.
+    pub words: &'a [Vec<u8>],
+    /// All it gets of an environment.
+    pub environment: &'a Environment,
+    /// Whom it belongs to.
+    pub place: Place,
+    /// Text without a `#!` line goes to the shell, as execvp(3) has it.
+    pub by_shell: bool,
+}
+
+impl Program<'_> {
+    /// The files it may be, in the order they are tried.
+    fn candidates(&self) -> Vec<PathBuf> {
+        let name = self.words.first().map_or(&b""[..], Vec::as_slice);
+        if name.contains(&b'/') {
+            return vec![path(name).to_path_buf()];
+        }
+        let along = self.environment.get(b"PATH").unwrap_or(DEFAULT_PATH);
+        // An empty entry means the working directory, as in every shell.
+        let in_directory = |entry: &[u8]| match entry {
+            b"" => Path::new(".").join(path(name)),
+            entry => path(entry).join(path(name)),
+        };
+        along.split(|&b| b == b':').map(in_directory).collect()
+    }
+
+    /// "cannot run NAME: ...", and what to do about it.
+    pub fn cannot_run(&self, deed: Deed, errno: Errno) -> String {
+        let name = Shown(self.words.first().map(Vec::as_slice).unwrap_or_default());
+        let system = describe(errno);
+        match deed {
+            Deed::Exec => format!("cannot run {name}: {}", self.reason(errno)),
+            Deed::Session => format!("cannot begin a session for {name}: {system}"),
+            Deed::Terminal => format!("cannot give the terminal to {name}: {system}"),
+        }
+    }
+
+    fn reason(&self, errno: Errno) -> String {
+        let system = || describe(errno).to_string();
+        let found = self.candidates().into_iter().find(|candidate| candidate.exists());
+        let Some(found) = found else {
+            return reason(errno, Look::Missing).unwrap_or_else(system);
+        };
+        let head = head(&found);
+        let look = match found.metadata() {
+            Ok(file) if file.is_dir() => Look::Directory,
+            Ok(file) => Look::File { executable: file.mode() & 0o111 != 0, head: &head },
+            Err(_) => Look::Missing,
+        };
+        reason(errno, look).unwrap_or_else(system)
+    }
+}
+
+/// The first bytes of a file: enough for its first line.
+fn head(file: &Path) -> Vec<u8> {
+    let mut head = Vec::new();
+    // Not blocking, should it be a FIFO.
+    let opened = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(file);
+    if let Ok(file) = opened {
+        // What cannot be read has no beginning worth showing.
+        let _ = file.take(256).read_to_end(&mut head);
+    }
+    head
+}
+
+/// Try one file after the other, as execvp(3) does, until one becomes the program.
+fn first_that_runs(candidates: &[PathBuf], run: impl Fn(&Path) -> Failure) -> Failure {
+    let mut worst = Failure::ENOENT;
+    for candidate in candidates {
+        match run(candidate) {
+            Failure::ENOENT | Failure::ENOTDIR => {}
+            Failure::EACCES => worst = Failure::EACCES,
+            other => return other,
+        }
+    }
+    worst
+}
+
+/// Become the program, in this process. Returns only with what went wrong.
+pub fn replace(program: &Program<'_>) -> Errno {
+    let rest = program.words.get(1..).unwrap_or_default();
+    let run = |file: &Path, arguments: &[&[u8]]| {
+        let mut command = std::process::Command::new(file);
+        command.args(arguments.iter().map(|word| OsStr::from_bytes(word))).env_clear();
+        let pairs = program.environment.iter();
+        command
+            .envs(pairs.map(|(name, value)| (OsStr::from_bytes(name), OsStr::from_bytes(value))));
+        // exec() puts SIGPIPE back, which Rust's start-up ignores, and which a child would inherit.
+        let error = command.exec();
+        Failure::from_raw(error.raw_os_error().unwrap_or(Failure::EINVAL as i32))
+    };
+    let words: Vec<&[u8]> = rest.iter().map(Vec::as_slice).collect();
+    let failure = first_that_runs(&program.candidates(), |file| {
+        let failure = run(file, &words);
+        if failure != Failure::ENOEXEC || !program.by_shell || !is_text(&head(file)) {
+            return failure;
+        }
+        let script = file.as_os_str().as_bytes();
+        run(Path::new("/bin/sh"), &[&[script], words.as_slice()].concat())
+    });
+    Errno(failure as i32)
+}
+
+/// What every birth needs.
+pub struct Nursery {
+    /// Where children write what failed.
+    failures: OwnedFd,
+    /// The signals we ignore, or were born ignoring: children shall not.
+    ignored: Vec<i32>,
+}
+
+/// The other end of the pipe.
+pub struct Failures(pub File);
+
+impl Nursery {
+    /// Open the pipe.
+    ///
+    /// # Errors
+    /// The kernel has no descriptor left.
+    pub fn open() -> nix::Result<(Nursery, Failures)> {
+        let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+        fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok((Nursery { failures: write, ignored: ignored() }, Failures(File::from(read))))
+    }
+
+    /// Start the program.
+    ///
+    /// # Errors
+    /// No process could be made, or a word holds a NUL.
+    // The one exception to the rule: a fork, and what its child does until it is another program.
+    #[allow(unsafe_code)]
+    pub fn start(&self, program: &Program<'_>) -> Result<Pid, Errno> {
+        let prepared = self.prepare(program).ok_or(Errno(Failure::EINVAL as i32))?;
+        // SAFETY: we have one thread, so the child may do what a process may: no lock is held by a
+        // thread that the fork left behind. signal() only ever sets the default, and _exit() ends
+        // the child without running what belongs to the parent.
+        unsafe {
+            match fork() {
+                Err(errno) => Err(Errno(errno as i32)),
+                Ok(ForkResult::Parent { child }) => Ok(Pid(child.as_raw())),
+                Ok(ForkResult::Child) => {
+                    for &signal in &self.ignored {
+                        nix::libc::signal(signal, nix::libc::SIG_DFL);
+                    }
+                    let Err((deed, failure)) = prepared.become_program();
+                    let status = self.report(deed, failure);
+                    nix::libc::_exit(status)
+                }
+            }
+        }
+    }
+
+    fn prepare(&self, program: &Program<'_>) -> Option<Prepared> {
+        let words = program.words.iter().map(|word| CString::new(word.as_slice()).ok());
+        let variables = program.environment.iter().map(|(name, value)| {
+            let mut variable = Vec::with_capacity(name.len() + value.len() + 2);
+            variable.extend_from_slice(name);
+            variable.push(b'=');
+            variable.extend_from_slice(value);
+            CString::new(variable).ok()
+        });
+        Some(Prepared {
+            words: words.collect::<Option<_>>()?,
+            variables: variables.collect::<Option<_>>()?,
+            candidates: program.candidates(),
+            place: program.place,
+            by_shell: program.by_shell,
+        })
+    }
+
+    /// In the child: tell PID 1 what failed. The status to end with.
+    fn report(&self, deed: Deed, failure: Failure) -> i32 {
+        let mut record = Vec::with_capacity(RECORD_BYTES);
+        record.extend_from_slice(&getpid().as_raw().to_ne_bytes());
+        record.extend_from_slice(&(deed as u32).to_ne_bytes());
+        record.extend_from_slice(&(failure as i32).to_ne_bytes());
+        // Nobody is left to hear of a failure here; the status says enough.
+        let _ = nix::unistd::write(self.failures.as_fd(), &record);
+        i32::from(Errno(failure as i32).status())
+    }
+}
+
+impl Failures {
+    /// The next failure told, if any.
+    pub fn next(&mut self) -> Option<(Pid, Deed, Errno)> {
+        let mut record = [0; RECORD_BYTES];
+        self.0.read_exact(&mut record).ok()?;
+        let mut numbers = record.chunks_exact(4).filter_map(|four| four.try_into().ok());
+        let mut number = || numbers.next().map(i32::from_ne_bytes);
+        let (pid, deed, errno) = (number()?, number()?, number()?);
+        Some((Pid(pid), Deed::from_number(u8::try_from(deed).ok()?)?, Errno(errno)))
+    }
+}
+
+/// All that the child needs, made before the fork.
+struct Prepared {
+    words: Vec<CString>,
+    variables: Vec<CString>,
+    candidates: Vec<PathBuf>,
+    place: Place,
+    by_shell: bool,
+}
+
+impl Prepared {
+    fn become_program(&self) -> Result<Infallible, (Deed, Failure)> {
+        match self.place {
+            Place::Session => {
+                setsid().map_err(|failure| (Deed::Session, failure))?;
+            }
+            Place::Terminal => take_terminal().map_err(|failure| (Deed::Terminal, failure))?,
+        }
+        // We block all signals to read them from a descriptor; a program that inherited the mask
+        // would be deaf to TERM. dash clears it for what it forks, bash does not.
+        SigSet::empty().thread_set_mask().map_err(|failure| (Deed::Exec, failure))?;
+        Err((Deed::Exec, first_that_runs(&self.candidates, |file| self.exec(file))))
+    }
+
+    fn exec(&self, file: &Path) -> Failure {
+        let Ok(name) = CString::new(file.as_os_str().as_bytes()) else { return Failure::EINVAL };
+        let Err(failure) = execve(&name, &self.words, &self.variables);
+        if failure != Failure::ENOEXEC || !self.by_shell || !is_text(&head(file)) {
+            return failure;
+        }
+        let mut words = vec![c"/bin/sh".to_owned(), name];
+        words.extend(self.words.iter().skip(1).cloned());
+        let Err(failure) = execve(c"/bin/sh", &words, &self.variables);
+        failure
+    }
+}
+
+/// Be the foreground job of the terminal. The child does it itself, before it runs: were it the
+/// parent, the program could read from the terminal before it owns it and be stopped. TTOU, which
+/// would stop us here, is still blocked.
+fn take_terminal() -> nix::Result<()> {
+    let own = nix::unistd::Pid::from_raw(0);
+    setpgid(own, own)?;
+    tcsetpgrp(std::io::stdin(), getpid())
+}
+
+/// SIGPIPE, which Rust's start-up ignores, and what we were born ignoring. Where /proc is missing
+/// nobody can tell: all that may be ignored.
+fn ignored() -> Vec<i32> {
+    let all = u64::MAX;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(all);
+    let is_ignored = |signal: &i32| mask >> (signal - 1) & 1 == 1;
+    let mut ignored: Vec<i32> = (1..=64).filter(is_ignored).collect();
+    ignored.push(nix::libc::SIGPIPE);
+    ignored
+}
