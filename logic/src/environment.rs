@@ -23,9 +23,23 @@ pub const IDENTITY: [&[u8]; 7] = [b"HOME", b"USER", b"LOGNAME", b"GROUP", b"UID"
 /// (MAX_ARG_STRLEN, execve(2): 32 pages of 4096 bytes).
 pub const LONGEST_BYTES: usize = 131_072;
 
-/// Bash holds these read-only, so a dump that sets them could not be sourced.
-const READ_ONLY_IN_BASH: [&[u8]; 5] =
-    [b"BASHOPTS", b"BASH_VERSINFO", b"EUID", b"PPID", b"SHELLOPTS"];
+/// Names that mean something else to a shell: bash holds the first read-only, so that a dump with
+/// them could not be sourced, and takes a value of the others for arithmetic or drops it; dash gives
+/// up at an OPTIND that is no number. Arithmetic can run commands: RANDOM='a[$(reboot)]'.
+const SPECIAL_TO_SHELLS: [&[u8]; 12] = [
+    b"BASHOPTS",
+    b"BASH_VERSINFO",
+    b"EUID",
+    b"PPID",
+    b"SHELLOPTS",
+    b"BASHPID",
+    b"HISTCMD",
+    b"LINENO",
+    b"OPTIND",
+    b"RANDOM",
+    b"SECONDS",
+    b"SRANDOM",
+];
 
 /// Whether this name says whose environment it is.
 #[must_use]
@@ -186,13 +200,13 @@ pub fn import(elsewhere: &Environment, files: &Environment) -> Environment {
     all
 }
 
-/// Whether every shell can hold a variable of this name (POSIX: Name).
+/// Whether every shell can hold a variable of this name (POSIX: Name), and any value in it.
 #[must_use]
 pub fn is_shell_name(name: &[u8]) -> bool {
     let begins_well = name.first().is_some_and(|&b| b.is_ascii_alphabetic() || b == b'_');
     begins_well
         && name.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'_')
-        && !READ_ONLY_IN_BASH.contains(&name)
+        && !SPECIAL_TO_SHELLS.contains(&name)
 }
 
 /// The dump for shells: `export NAME=value`, a line each, quoted where a shell could read more
@@ -440,9 +454,10 @@ mod tests {
     #[test]
     fn names_no_shell_can_hold_become_comments_and_never_collapse() {
         let all =
-            environment(&[("A.B", "1"), ("A-B", "2"), ("1X", "3"), ("x\nrm", "4"), ("PPID", "5")]);
+            environment(&[("A.B", "1"), ("A-B", "2"), ("1X", "3"), ("x\nrm", "4"), ("PPID", "5"),
+                ("RANDOM", "a[$(reboot)]")]);
         let dump = text(shell_dump(&all));
-        assert_eq!(dump.lines().count(), 5);
+        assert_eq!(dump.lines().count(), 6);
         assert!(dump.lines().all(|line| line.starts_with("# ")), "{dump}");
     }
 
