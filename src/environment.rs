@@ -10,6 +10,7 @@ use logic::environment::{self as rules, Environment, LONGEST_BYTES};
 use logic::words::Shown;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::sys::resource::{Resource, getrlimit};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -21,14 +22,12 @@ const SHELL_DUMP: &str = "/etc/container_environment.sh";
 const JSON_DUMP: &str = "/etc/container_environment.json";
 /// A file on its way. Two dots: as in Kubernetes' `..data`, no import ever takes it for a variable.
 const NEW: &str = "..new";
-/// As much as the kernel gives a program, all variables together (execve(2): a quarter of the
-/// usual 8 MiB of stack).
-const ALL_BYTES: usize = 2 * 1024 * 1024;
-
 /// The container's environment, and what of it cannot stand in the directory.
 pub struct Container {
     pub environment: Environment,
     carried: Environment,
+    /// How many bytes the directory may add.
+    room: usize,
     said_odd: String,
     said_failed: bool,
 }
@@ -43,8 +42,13 @@ struct Trouble {
 impl Container {
     /// What Docker gave, and nothing imported yet.
     pub fn new(docker: Environment) -> Container {
-        let carried = docker.clone();
-        Container { environment: docker, carried, said_odd: String::new(), said_failed: false }
+        Container {
+            room: room(&docker),
+            carried: docker.clone(),
+            environment: docker,
+            said_odd: String::new(),
+            said_failed: false,
+        }
     }
 
     /// Import the directory, and leave it as it is: for a command beside a container at work.
@@ -67,7 +71,7 @@ impl Container {
     }
 
     fn import(&mut self, trouble: &mut Trouble) {
-        let files = read_directory(trouble);
+        let files = read_directory(self.room, trouble);
         self.environment = rules::import(&self.environment, &files);
         let passwd = fs::read("/etc/passwd").unwrap_or_default();
         let account = by_uid(&passwd, nix::unistd::geteuid().as_raw());
@@ -96,7 +100,7 @@ impl Container {
             return;
         }
         let mut trouble = Trouble::default();
-        let files = read_directory(&mut trouble);
+        let files = read_directory(self.room, &mut trouble);
         self.environment = rules::import(&self.carried, &files);
         self.write_dumps(&mut trouble);
         self.complain(&trouble);
@@ -142,8 +146,18 @@ fn enumerate(things: &[String]) -> String {
     line
 }
 
+/// How many bytes of variables a program can be given beside these: the kernel takes a quarter of
+/// the stack's limit, 6 MiB at most, for arguments and environment (execve(2)). 64 KiB are for the
+/// arguments.
+fn room(beside: &Environment) -> usize {
+    let stack = getrlimit(Resource::RLIMIT_STACK).map_or(8 << 20, |(soft, _)| soft);
+    let all = usize::try_from((stack / 4).clamp(128 << 10, 6 << 20)).unwrap_or(128 << 10);
+    let taken: usize = beside.iter().map(|(name, value)| rules::cost_bytes(name, value)).sum();
+    all.saturating_sub(64 << 10).saturating_sub(taken)
+}
+
 /// The variables in the directory. No directory is none.
-fn read_directory(trouble: &mut Trouble) -> Environment {
+fn read_directory(mut room: usize, trouble: &mut Trouble) -> Environment {
     let mut variables = Environment::default();
     let directory = Path::new(DIRECTORY);
     let entries = match fs::read_dir(directory).doing("read", directory) {
@@ -156,15 +170,17 @@ fn read_directory(trouble: &mut Trouble) -> Environment {
     };
     let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
     names.sort();
-    let mut room = ALL_BYTES;
     for name in names {
         let name = name.as_bytes();
         match read_variable(directory, name) {
-            Ok(value) if value.len() < room => {
-                room -= value.len();
+            Ok(value) if rules::cost_bytes(name, &value) <= room => {
+                room -= rules::cost_bytes(name, &value);
                 variables.set(name, &value);
             }
-            Ok(_) => trouble.odd.push(format!("{} (2 MiB are full)", Shown(name))),
+            Ok(_) => {
+                let odd = format!("{} (more than the kernel gives a program)", Shown(name));
+                trouble.odd.push(odd);
+            }
             // Kubernetes keeps the files it links to in such a directory.
             Err(_) if name.starts_with(b"..") => {}
             Err(why) => trouble.odd.push(format!("{} ({why})", Shown(name))),

@@ -166,6 +166,13 @@ pub fn value_of_file<'a>(name: &[u8], contents: &'a [u8]) -> Result<&'a [u8], Od
     Ok(value)
 }
 
+/// What a variable takes of the room for a program's arguments and environment: its text, the `=`,
+/// the NUL, and the eight bytes of a pointer to it.
+#[must_use]
+pub fn cost_bytes(name: &[u8], value: &[u8]) -> usize {
+    name.len().saturating_add(value.len()).saturating_add(2 + 8)
+}
+
 /// The contents of the file that gives this value. A value that ends in a newline needs a second.
 #[must_use]
 pub fn contents_of_file(value: &[u8]) -> Vec<u8> {
@@ -453,9 +460,14 @@ mod tests {
 
     #[test]
     fn names_no_shell_can_hold_become_comments_and_never_collapse() {
-        let all =
-            environment(&[("A.B", "1"), ("A-B", "2"), ("1X", "3"), ("x\nrm", "4"), ("PPID", "5"),
-                ("RANDOM", "a[$(reboot)]")]);
+        let all = environment(&[
+            ("A.B", "1"),
+            ("A-B", "2"),
+            ("1X", "3"),
+            ("x\nrm", "4"),
+            ("PPID", "5"),
+            ("RANDOM", "a[$(reboot)]"),
+        ]);
         let dump = text(shell_dump(&all));
         assert_eq!(dump.lines().count(), 6);
         assert!(dump.lines().all(|line| line.starts_with("# ")), "{dump}");
