@@ -30,12 +30,15 @@ pub struct Container {
     room: usize,
     said_odd: String,
     said_failed: bool,
+    said_too_many: bool,
 }
 
 /// What one pass over the files ran into.
 #[derive(Default)]
 struct Trouble {
     odd: Vec<String>,
+    /// Variables for which there was no room.
+    too_many: usize,
     failed: Vec<Error>,
 }
 
@@ -48,6 +51,7 @@ impl Container {
             environment: docker,
             said_odd: String::new(),
             said_failed: false,
+            said_too_many: false,
         }
     }
 
@@ -118,12 +122,19 @@ impl Container {
         }
     }
 
-    /// One line for what was skipped, when that has changed; one for what failed, once.
+    /// One line for what was skipped, when that has changed; for what failed, once.
     fn complain(&mut self, trouble: &Trouble) {
         let odd = enumerate(&trouble.odd);
         if !odd.is_empty() && odd != self.said_odd {
             say::warning(&format!("{DIRECTORY}: skipped {odd}"));
             self.said_odd = odd;
+        }
+        if trouble.too_many > 0 && !self.said_too_many {
+            say::warning(&format!(
+                "{DIRECTORY}: the kernel gives no program so many variables; {} are left out",
+                trouble.too_many
+            ));
+            self.said_too_many = true;
         }
         let Some(first) = trouble.failed.first() else { return };
         if !self.said_failed {
@@ -177,10 +188,7 @@ fn read_directory(mut room: usize, trouble: &mut Trouble) -> Environment {
                 room -= rules::cost_bytes(name, &value);
                 variables.set(name, &value);
             }
-            Ok(_) => {
-                let odd = format!("{} (more than the kernel gives a program)", Shown(name));
-                trouble.odd.push(odd);
-            }
+            Ok(_) => trouble.too_many += 1,
             // Kubernetes keeps the files it links to in such a directory.
             Err(_) if name.starts_with(b"..") => {}
             Err(why) => trouble.odd.push(format!("{} ({why})", Shown(name))),
