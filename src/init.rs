@@ -244,6 +244,11 @@ impl Hands {
             Action::Signal(pid, signal) => processes::signal(pid, signal),
             Action::SignalAll(signal) => processes::signal_all(signal),
             Action::LookWhoIsLeft => self.hear(Event::Left(processes::left())),
+            Action::LookWhetherDeaf(pid) => {
+                if processes::is_ignored(pid, Signal::TERM) {
+                    self.hear(Event::Deaf(pid));
+                }
+            }
             Action::TakeTerminalBack => {
                 // TTOU, which a process in the background gets for this, is blocked.
                 let _ = nix::unistd::tcsetpgrp(std::io::stdin(), nix::unistd::getpgrp());

@@ -71,6 +71,20 @@ pub fn left() -> Left {
     if !is_first() || nobody { Left::Nobody } else { Left::Strangers }
 }
 
+/// The signals that a process ignores, a bit each (proc(5): SigIgn).
+pub fn ignored(process: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
+}
+
+/// Whether the process ignores the signal; where there is no /proc, no.
+pub fn is_ignored(Pid(pid): Pid, signal: Signal) -> bool {
+    let mask = ignored(&pid.to_string()).unwrap_or(0);
+    let bit = u32::from(signal.0).saturating_sub(1);
+    mask.checked_shr(bit).is_some_and(|mask| mask & 1 == 1)
+}
+
 /// All our descendants, as /proc has them this moment; none where there is no /proc.
 fn descendants() -> Vec<Pid> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();

@@ -289,10 +289,7 @@ fn take_terminal() -> nix::Result<()> {
 /// SIGPIPE, which Rust's start-up ignores, and what we were born ignoring. Where /proc is missing
 /// nobody can tell: all that may be ignored.
 fn ignored() -> Vec<i32> {
-    let all = u64::MAX;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(all);
+    let mask = crate::processes::ignored("self").unwrap_or(u64::MAX);
     let is_ignored = |signal: &i32| mask >> (signal - 1) & 1 == 1;
     let mut ignored: Vec<i32> = (1..=64).filter(is_ignored).collect();
     ignored.push(nix::libc::SIGPIPE);

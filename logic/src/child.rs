@@ -16,6 +16,8 @@ pub struct Child {
     pub ending: Ending,
     /// Signals on their way to it.
     pub owed: Owed,
+    /// Told to end, it may be deaf to that: an interactive shell.
+    pub maybe_deaf: bool,
 }
 
 /// What becomes of it next.
@@ -29,13 +31,17 @@ pub enum Next {
 }
 
 impl Child {
-    /// Tell it to end. An interactive shell ignores TERM; it ends when its terminal hangs up.
-    pub fn ask(&mut self, now: Instant, patience: Option<Duration>, hang_up: bool) -> Action {
+    /// A process that has just been started.
+    pub fn new(role: Role, pid: Pid, ending: Ending) -> Child {
+        Child { role, pid, ending, owed: Owed::default(), maybe_deaf: false }
+    }
+
+    /// Tell it to end. One with a terminal may be an interactive shell: that ignores TERM, and ends
+    /// when its terminal hangs up. No other is sent HUP: it would die of it amid its clean-up.
+    pub fn ask(&mut self, now: Instant, patience: Option<Duration>, terminal: bool) -> Action {
         self.owed.add(Signal::TERM);
         self.owed.add(Signal::CONT);
-        if hang_up {
-            self.owed.add(Signal::HUP);
-        }
+        self.maybe_deaf = terminal;
         self.ending = Ending::Asked { kill_at: patience.and_then(|wait| now.after(wait)) };
         Action::Say(Notice::ShuttingDown(self.role, self.pid))
     }
@@ -44,6 +50,9 @@ impl Child {
     pub fn next(&mut self, now: Instant, hurry: bool) -> Next {
         if let Some(signal) = self.owed.take() {
             return Next::Do(Action::Signal(self.pid, signal));
+        }
+        if core::mem::take(&mut self.maybe_deaf) {
+            return Next::Do(Action::LookWhetherDeaf(self.pid));
         }
         match self.ending {
             Ending::Asked { .. } if hurry || self.ending.is_due(now) => {

@@ -70,6 +70,8 @@ pub enum Event {
     Exited(Pid, Exit),
     /// A process of ours could not become its program; its exit follows.
     ExecFailed(Pid, Deed, Errno),
+    /// The answer to `LookWhetherDeaf`, if it is.
+    Deaf(Pid),
     /// A signal came.
     Signal(Signal),
 }
@@ -100,6 +102,8 @@ pub enum Action {
     Signal(Pid, Signal),
     /// Send the signal to all processes that are left.
     SignalAll(Signal),
+    /// Find out whether the process ignores TERM. Answer: `Event::Deaf`, if so.
+    LookWhetherDeaf(Pid),
     /// Find out whether anybody is left. Answer: `Event::Left`.
     LookWhoIsLeft,
     /// The main command has ended: be the terminal's foreground again.

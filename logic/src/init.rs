@@ -9,7 +9,7 @@
 
 use crate::child::{Child, Next};
 use crate::contract::{Action, Event, Notice, Plan, Role, Script, Scripts};
-use crate::ending::{Ending, Owed};
+use crate::ending::Ending;
 use crate::environment::Patience;
 use crate::exec::Errno;
 use crate::killing::Killing;
@@ -105,6 +105,11 @@ impl Init {
                     self.notices.push_back(Notice::CannotRun(child.role, deed, errno));
                 }
             }
+            Event::Deaf(pid) => {
+                if let Some(child) = self.child.as_mut().filter(|child| child.pid == pid) {
+                    child.owed.add(Signal::HUP);
+                }
+            }
             Event::Signal(signal) => self.signalled(now, signal),
         }
     }
@@ -137,7 +142,7 @@ impl Init {
             Role::Script(_) | Role::MainCommand => Ending::NotAsked,
         };
         self.terminal_lent = role == Role::MainCommand && self.plan.terminal;
-        self.child = Some(Child { role, pid, ending, owed: Owed::default() });
+        self.child = Some(Child::new(role, pid, ending));
     }
 
     /// The answer to `Start`: no process could be made.
@@ -241,8 +246,8 @@ impl Init {
     fn next_for_child(&mut self, now: Instant) -> Option<Action> {
         let child = self.child.as_mut()?;
         if child.ending == Ending::NotAsked && self.stopping {
-            let hang_up = child.role == Role::MainCommand && self.plan.terminal;
-            return Some(child.ask(now, self.patience.process, hang_up));
+            let terminal = child.role == Role::MainCommand && self.plan.terminal;
+            return Some(child.ask(now, self.patience.process, terminal));
         }
         match child.next(now, self.hurry) {
             Next::Do(action) => Some(action),

@@ -196,6 +196,11 @@ impl World {
                 self.core.handle(self.instant(), Event::Left(left));
             }
             Action::Say(Notice::MainExited(exit)) => self.main_exited(exit),
+            Action::LookWhetherDeaf(pid) => {
+                if self.processes.get(&pid.0).is_some_and(|process| process.deaf) {
+                    self.core.handle(self.instant(), Event::Deaf(pid));
+                }
+            }
             Action::Say(_) | Action::TakeTerminalBack => {}
             Action::Exit(code) => self.exit = Some(code),
         }

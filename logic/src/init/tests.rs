@@ -65,6 +65,7 @@ impl World {
                 Action::Signal(..)
                 | Action::SignalAll(_)
                 | Action::Say(_)
+                | Action::LookWhetherDeaf(_)
                 | Action::TakeTerminalBack => {}
             }
         }
@@ -313,6 +314,10 @@ fn a_signal_that_comes_with_the_end_of_the_command_goes_to_nobody() {
 fn an_interactive_shell_is_hung_up_on() {
     let mut world = World::boot(Plan { terminal: true, ..PLAN });
     world.signal(Signal::TERM);
+    let asked = world.at(Action::LookWhetherDeaf(Pid(100)));
+    assert!(asked > world.at(Action::Signal(Pid(100), Signal::TERM)));
+    assert!(!world.did(Action::Signal(Pid(100), Signal::HUP)), "it may be at its clean-up");
+    world.tell(Event::Deaf(Pid(100)));
     assert!(world.did(Action::Signal(Pid(100), Signal::HUP)));
     world.ends(Exit::Signal(Signal::HUP));
     assert!(world.did(Action::TakeTerminalBack));
