@@ -1,0 +1,153 @@
+//! A container in Docker (or podman): the same description, through the engine's own commands.
+
+use super::live::{Live, Place, Stream};
+use super::rungs::{engine, image};
+use super::terminal::Terminal;
+use super::{Container, DEADLINE, assignment};
+use std::cell::RefCell;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Create it, put its files in, start it, and return when it runs or has run.
+#[track_caller]
+pub(super) fn boot(container: Container) -> Live {
+    assert!(container.setup.is_empty() && container.disk.is_none(), "Docker has no setup or disk");
+    let name = container.cell.name().to_str().unwrap().to_string();
+    if container.is_alone {
+        let archive = archive(&container);
+        told(Command::new(engine()).args(["import", "-", &name]).stdin(archive));
+        told(&mut create(&container, &name, &name));
+    } else if container.read_only {
+        // Nothing can be copied into a read-only container: its files come with an image.
+        told(Command::new(engine()).args(["create", "--name", &name, image(), "true"]));
+        fill(&container, &name);
+        told(Command::new(engine()).args(["commit", &name, &name]));
+        told(Command::new(engine()).args(["rm", &name]));
+        told(&mut create(&container, &name, &name));
+    } else {
+        told(&mut create(&container, &name, image()));
+        fill(&container, &name);
+    }
+    start(container, name)
+}
+
+fn create(container: &Container, name: &str, image: &str) -> Command {
+    let mut create = Command::new(engine());
+    let words = container.words();
+    create.args(["create", "--name", name, "--label", "baseimage.test=1", "--hostname=container"]);
+    for (name, value) in &container.env {
+        create.arg("--env").arg(assignment(name, value));
+    }
+    if let Some((user, group)) = container.user {
+        create.arg(format!("--user={user}:{group}"));
+    }
+    for (volume, path) in &container.volumes {
+        create.arg("--volume").arg(format!("{}:{path}", volume.display()));
+    }
+    create.args(container.read_only.then_some("--read-only"));
+    create.args((container.input.is_some() || container.terminal).then_some("--interactive"));
+    create.args(container.terminal.then_some("--tty"));
+    create.args(container.docker.iter().flatten());
+    create.arg("--entrypoint").arg(&words[0]).arg(image).args(&words[1..]);
+    create
+}
+
+/// The files that were given, as tar writes them.
+fn archive(container: &Container) -> Stdio {
+    let mut tar = Command::new("tar");
+    tar.arg("-C").arg(container.cell.given()).args(["-c", "--numeric-owner", "."]);
+    // Nobody waits for it: who reads to its end has all of it.
+    tar.stdout(Stdio::piped()).spawn().unwrap().stdout.take().unwrap().into()
+}
+
+fn fill(container: &Container, name: &str) {
+    let archive = archive(container);
+    told(Command::new(engine()).args(["cp", "-", &format!("{name}:/")]).stdin(archive));
+}
+
+/// Start it, or start it again.
+#[track_caller]
+pub(super) fn start(container: Container, name: String) -> Live {
+    let mut command = Command::new(engine());
+    command.args(["start", "--attach"]);
+    command.args((container.input.is_some() || container.terminal).then_some("--interactive"));
+    command.arg(&name);
+    let mut terminal = None;
+    if container.terminal {
+        let (ours, theirs) = Terminal::open();
+        command.stdin(theirs.stdio()).stdout(theirs.stdio()).stderr(theirs.stdio());
+        terminal = Some(ours);
+    } else {
+        let input = if container.input.is_some() { Stdio::piped() } else { Stdio::null() };
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+    }
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    if let (Some(mut pipe), Some(input)) = (child.stdin.take(), container.input.clone()) {
+        thread::spawn(move || pipe.write_all(&input));
+    }
+    let stdout = child.stdout.take().map_or_else(Stream::silent, Stream::from);
+    let stderr = child.stderr.take().map_or_else(Stream::silent, Stream::from);
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() && !has_begun(&name) {
+        assert!(begun.elapsed() < DEADLINE, "the container does not begin");
+        thread::sleep(Duration::from_millis(2));
+    }
+    let (place, child) = (Place::Docker(name), RefCell::new(child));
+    Live { container, place, stdout, stderr, terminal, child, unread: None }
+}
+
+fn has_begun(name: &str) -> bool {
+    let state = told(Command::new(engine()).args(["inspect", "-f", "{{.State.Pid}}", name]));
+    state.trim() != "0"
+}
+
+/// What the engine answers; it must succeed.
+#[track_caller]
+pub(super) fn told(command: &mut Command) -> String {
+    let out = command.output().unwrap();
+    let complaint = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{command:?}: {complaint}");
+    String::from_utf8(out.stdout).unwrap()
+}
+
+pub(super) fn signal(name: &str, signal: &str) {
+    told(Command::new(engine()).args(["kill", "--signal", signal, name]));
+}
+
+pub(super) fn stop(name: &str) {
+    told(Command::new(engine()).args(["stop", name]));
+}
+
+pub(super) fn inside(name: &str, user: (u32, u32)) -> Command {
+    let mut command = Command::new(engine());
+    command.args(["exec", "--user", &format!("{}:{}", user.0, user.1), name]);
+    command
+}
+
+/// A file's contents, whether it runs or not.
+pub(super) fn read(name: &str, path: &str) -> Option<Vec<u8>> {
+    let mut copy = Command::new(engine())
+        .args(["cp", &format!("{name}:{path}"), "-"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let archive = copy.stdout.take().unwrap();
+    let out = Command::new("tar").args(["-x", "--to-stdout"]).stdin(archive).output().unwrap();
+    copy.wait().unwrap().success().then_some(out.stdout)
+}
+
+/// End it now.
+pub(super) fn kill(name: &str) {
+    let _ = Command::new(engine()).args(["kill", name]).output();
+    let _ = Command::new(engine()).args(["wait", name]).output();
+}
+
+/// Remove it, and the image it may have been given.
+pub(super) fn remove(name: &str) {
+    let _ = Command::new(engine()).args(["rm", "--force", "--volumes", name]).output();
+    let _ = Command::new(engine()).args(["rmi", name]).output();
+}
