@@ -23,10 +23,11 @@ pub const IDENTITY: [&[u8]; 7] = [b"HOME", b"USER", b"LOGNAME", b"GROUP", b"UID"
 /// (MAX_ARG_STRLEN, execve(2): 32 pages of 4096 bytes).
 pub const LONGEST_BYTES: usize = 131_072;
 
-/// Names that mean something else to a shell: bash holds the first read-only, so that a dump with
-/// them could not be sourced, and takes a value of the others for arithmetic or drops it; dash gives
-/// up at an OPTIND that is no number. Arithmetic can run commands: RANDOM='a[$(reboot)]'.
-const SPECIAL_TO_SHELLS: [&[u8]; 12] = [
+/// Names that mean something else to a shell. The first five are read-only to bash, so that a dump
+/// with them could not be sourced. Of the others it takes a value for arithmetic, which can run
+/// commands (RANDOM='a[$(reboot)]'), or drops it; dash gives up at an OPTIND that is no number.
+/// IFS would change how whoever sources the dump reads the rest of its script.
+const SPECIAL_TO_SHELLS: [&[u8]; 13] = [
     b"BASHOPTS",
     b"BASH_VERSINFO",
     b"EUID",
@@ -34,6 +35,7 @@ const SPECIAL_TO_SHELLS: [&[u8]; 12] = [
     b"SHELLOPTS",
     b"BASHPID",
     b"HISTCMD",
+    b"IFS",
     b"LINENO",
     b"OPTIND",
     b"RANDOM",
