@@ -37,6 +37,8 @@ pub struct Container {
 #[derive(Default)]
 struct Trouble {
     odd: Vec<String>,
+    /// The directory could not be read.
+    unread: Option<Error>,
     /// Variables for which there was no room.
     too_many: usize,
     failed: Vec<Error>,
@@ -55,11 +57,24 @@ impl Container {
         }
     }
 
-    /// Import the directory, and leave it as it is: for a command beside a container at work.
-    /// Whoever may not read the directory has Docker's variables all the same.
-    pub fn imported(mut self) -> Environment {
-        self.import(&mut Trouble::default());
-        self.environment
+    /// For a command beside a container at work, whose first process is `first`. Nothing is
+    /// written, and whoever may not read the directory has Docker's variables all the same.
+    pub fn beside(own: Environment, first: i32) -> Environment {
+        let mut trouble = Trouble::default();
+        let files = read_directory(room(&own), &mut trouble);
+        let given = fs::read(format!("/proc/{first}/environ"));
+        let mut environment = match given {
+            Ok(given) if trouble.unread.is_none() && Path::new(DIRECTORY).is_dir() => {
+                let pairs = given.split(|&b| b == 0).filter_map(|pair| {
+                    let equals = pair.iter().position(|&b| b == b'=')?;
+                    Some((pair.get(..equals)?, pair.get(equals + 1..)?))
+                });
+                rules::beside(&own, &pairs.collect(), &files)
+            }
+            Ok(_) | Err(_) => rules::import(&own, &files),
+        };
+        identify(&mut environment);
+        environment
     }
 
     /// The first import, and the first dump.
@@ -77,9 +92,7 @@ impl Container {
     fn import(&mut self, trouble: &mut Trouble) {
         let files = read_directory(self.room, trouble);
         self.environment = rules::import(&self.environment, &files);
-        let passwd = fs::read("/etc/passwd").unwrap_or_default();
-        let account = by_uid(&passwd, nix::unistd::geteuid().as_raw());
-        self.environment.identify(account.as_ref());
+        identify(&mut self.environment);
         self.carried = self.environment.clone();
     }
 
@@ -136,6 +149,13 @@ impl Container {
             ));
             self.said_too_many = true;
         }
+        if let Some(error) = &trouble.unread {
+            if !self.said_failed {
+                say::warning(&format!("{error}; the boot goes on without it"));
+                self.said_failed = true;
+            }
+            return;
+        }
         let Some(first) = trouble.failed.first() else { return };
         if !self.said_failed {
             let more = match trouble.failed.len() - 1 {
@@ -157,6 +177,12 @@ fn enumerate(things: &[String]) -> String {
     line
 }
 
+/// HOME and the like, for the user that we are.
+fn identify(environment: &mut Environment) {
+    let passwd = fs::read("/etc/passwd").unwrap_or_default();
+    environment.identify(by_uid(&passwd, nix::unistd::geteuid().as_raw()).as_ref());
+}
+
 /// How many bytes of variables a program can be given beside these: the kernel takes a quarter of
 /// the stack's limit, 6 MiB at most, for arguments and environment (execve(2)). 64 KiB are for the
 /// arguments.
@@ -175,7 +201,7 @@ fn read_directory(mut room: usize, trouble: &mut Trouble) -> Environment {
         Ok(entries) => entries,
         Err(error) if error.errno() == Errno::ENOENT as i32 => return variables,
         Err(error) => {
-            trouble.failed.push(error);
+            trouble.unread = Some(error);
             return variables;
         }
     };

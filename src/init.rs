@@ -77,7 +77,7 @@ fn run_nested(options: &Options, docker: Environment, mask: &SigSet, first: i32)
         ));
         return USAGE;
     }
-    let environment = Container::new(docker).imported();
+    let environment = Container::beside(docker, first);
     let program = Program {
         words: &options.command,
         environment: &environment,

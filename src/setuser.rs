@@ -1,11 +1,11 @@
 //! setuser: become another user, for good, and then the command.
 
-use crate::doing::{Doing, Error};
 use crate::{say, spawn};
 use logic::accounts::{Identity, Unknown, group_name, identity};
 use logic::environment::Environment;
 use logic::exec::Deed;
 use logic::words::Shown;
+use nix::errno::Errno;
 use nix::unistd::{
     Gid, Uid, getegid, geteuid, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid,
 };
@@ -59,14 +59,12 @@ fn become_user(spec: &[u8]) -> Result<Environment, String> {
             Unknown::Group => format!("group {} not found", half(1)),
         }
     })?;
-    let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
-    let wants_group = spec.contains(&b':');
-    if uid != 0 && uid == who.uid && (gid == who.gid || !wants_group) {
-        // Already that user: there is nothing to drop, and no right to drop it.
-        who.gid = gid;
-        who.group = group_name(&group, gid);
+    if is_already(&who, spec.contains(&b':')) {
+        // There is nothing to drop, and perhaps no right to drop it.
+        who.gid = getegid().as_raw();
+        who.group = group_name(&group, who.gid);
     } else {
-        drop_privileges(&who).map_err(|error| error.to_string())?;
+        drop_privileges(&who)?;
         verify(&who)?;
     }
 
@@ -83,13 +81,29 @@ fn become_user(spec: &[u8]) -> Result<Environment, String> {
     Ok(environment)
 }
 
-fn drop_privileges(who: &Identity) -> Result<(), Error> {
+/// Whether we are that user, with no more groups than it has; an ordinary user that asks for no
+/// group keeps those it was given.
+fn is_already(who: &Identity, wants_group: bool) -> bool {
+    let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+    let held = getgroups().unwrap_or_default();
+    let no_more = held.iter().all(|group| who.groups.contains(&group.as_raw()));
+    let same_groups = gid == who.gid && no_more;
+    uid == who.uid && (same_groups || (uid != 0 && !wants_group))
+}
+
+fn drop_privileges(who: &Identity) -> Result<(), String> {
     let (uid, gid) = (Uid::from_raw(who.uid), Gid::from_raw(who.gid));
-    let name = spawn::path(&who.user);
     let groups: Vec<Gid> = who.groups.iter().copied().map(Gid::from_raw).collect();
-    setgroups(&groups).doing("set the groups of", name)?;
-    setresgid(gid, gid, gid).doing("set the group of", name)?;
-    setresuid(uid, uid, uid).doing("become", name)
+    let dropped = setgroups(&groups)
+        .and_then(|()| setresgid(gid, gid, gid))
+        .and_then(|()| setresuid(uid, uid, uid));
+    dropped.map_err(|errno| {
+        let why = match errno {
+            Errno::EPERM => "operation not permitted (it takes CAP_SETUID and CAP_SETGID)",
+            errno => errno.desc(),
+        };
+        format!("cannot become {}: {why}", Shown(&who.user))
+    })
 }
 
 /// Believe the kernel, not the return values: who we are now, and that there is no way back.

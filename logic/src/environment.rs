@@ -209,6 +209,17 @@ pub fn import(elsewhere: &Environment, files: &Environment) -> Environment {
     all
 }
 
+/// The environment of a command that is run beside a container at work, by `docker exec`: what the
+/// directory says by now, and what this command alone was given. `first` is what Docker gave the
+/// container; whatever is the same in `own` is not this command's alone.
+#[must_use]
+pub fn beside(own: &Environment, first: &Environment, files: &Environment) -> Environment {
+    let stands_there = |name: &[u8]| is_name_for_file(name) && !is_identity(name);
+    let is_own =
+        |(name, value): &(&[u8], &[u8])| !stands_there(name) || first.get(name) != Some(*value);
+    import(&own.iter().filter(is_own).collect(), files)
+}
+
 /// Whether every shell can hold a variable of this name (POSIX: Name), and any value in it.
 #[must_use]
 pub fn is_shell_name(name: &[u8]) -> bool {
@@ -403,6 +414,18 @@ mod tests {
         let carried = environment(&[("HOME", "/root"), ("A/B", "slash")]);
         let all = import(&carried, &environment(&[("NEW", "1")]));
         assert_eq!(all, environment(&[("HOME", "/root"), ("A/B", "slash"), ("NEW", "1")]));
+    }
+
+    #[test]
+    fn beside_a_container_at_work_its_changes_count_and_so_does_what_is_given_anew() {
+        let first = environment(&[("A", "docker"), ("GONE", "docker"), ("X/Y", "docker")]);
+        let mut own = first.clone();
+        own.set(b"DEBUG", b"1");
+        let files = environment(&[("A", "script"), ("NEW", "script")]);
+        let expected = [("A", "script"), ("NEW", "script"), ("DEBUG", "1"), ("X/Y", "docker")];
+        assert_eq!(beside(&own, &first, &files), environment(&expected));
+        own.set(b"A", b"given to exec");
+        assert_eq!(beside(&own, &first, &files).get(b"A"), Some(&b"given to exec"[..]));
     }
 
     #[test]
