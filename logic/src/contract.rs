@@ -5,7 +5,9 @@
 
 use crate::environment::Patience;
 use crate::exec::{Deed, Errno};
-use crate::words::{Exit, Pid, Signal};
+use crate::status::{State, Want};
+use crate::verbs::Verb;
+use crate::words::{Exit, Instant, Pid, Signal};
 
 /// What the command line and the terminal make of this boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,47 @@ pub struct Script {
     pub index: usize,
 }
 
+/// What of a service directory is to be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// `./run`.
+    Run,
+    /// `./finish`, told how `./run` ended.
+    Finish(Exit),
+    /// `./control/X`, X being this letter.
+    Control(u8),
+}
+
+/// A service, or the log service of one: its number for as long as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServiceId(pub u32);
+
+/// What a service directory says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// There is a file `down`.
+    pub down: bool,
+    /// There is a directory `log`: the number for its service, and whether it has a file `down`.
+    pub log: Option<(ServiceId, bool)>,
+}
+
+/// What of a service can be seen from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// What it does.
+    pub state: State,
+    /// What it shall do.
+    pub want: Want,
+    /// `run` or `finish`, while one of them runs.
+    pub pid: Option<Pid>,
+    /// It was stopped by a `p`.
+    pub paused: bool,
+    /// It was sent TERM, and has not ended.
+    pub got_term: bool,
+    /// Since when it does what it does.
+    pub since: Instant,
+}
+
 /// What a process is started as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -55,6 +98,8 @@ pub enum Role {
     Script(Script),
     /// The command of the command line.
     MainCommand,
+    /// A part of a service.
+    Service(ServiceId, Program),
 }
 
 /// A fact.
@@ -74,6 +119,14 @@ pub enum Event {
     Deaf(Pid),
     /// A signal came.
     Signal(Signal),
+    /// A byte came through `control`.
+    Verb(ServiceId, Verb),
+    /// A service directory is there, for the first time or still.
+    Found(ServiceId, Shape),
+    /// A service directory is there no longer.
+    Lost(ServiceId),
+    /// The service directories have changed: the answer is a `Scan`.
+    Changed,
 }
 
 /// Which processes there are beside us.
@@ -110,6 +163,16 @@ pub enum Action {
     TakeTerminalBack,
     /// Say it.
     Say(Notice),
+    /// Look at the service directories. Answer: `Event::Found` for each, `Event::Lost`.
+    Scan,
+    /// From now on somebody may look: serve the FIFOs of all services, and show their status.
+    OpenServices,
+    /// Show the status of the service.
+    Publish(ServiceId),
+    /// Close our ends of the pipe to this log service.
+    CloseLog(ServiceId),
+    /// The service is over: close what is open for it.
+    Forget(ServiceId),
     /// End with this code. The last action.
     Exit(u8),
 }
@@ -137,6 +200,8 @@ pub enum Notice {
     ShuttingDown(Role, Pid),
     /// It did not end in time and is killed.
     Forcing(Role, Pid),
+    /// Its `run` ends at once, again and again, as if all were well.
+    Daemonizes(ServiceId),
     /// The services are told to end.
     ShuttingDownServices,
     /// All that is left is told to end.

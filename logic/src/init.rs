@@ -1,24 +1,24 @@
-//! PID 1 as a stage and at most one child: told facts, it answers with one step at a time.
+//! PID 1 as a stage, at most one child, and the services: told facts, it answers with one step at
+//! a time.
 //!
 //! ```text
-//! Startup ──> Serving ──> PreShutdown ──> PostShutdown ──> KillingAll ──> Over
-//!    └─ a script failed, or a stop was asked for ───────────────^
+//! Startup ─> Booting ─> Serving ─> PreShutdown ─> StoppingServices ─> PostShutdown
+//!    │                                                                     v
+//!    └─ a script failed, or a stop was asked for ─> StoppingEarly ─> KillingAll ─> Over
 //! ```
 //! The stages only advance. Nothing in here waits: what takes time is a deadline, and the answer to
 //! a step (`started`, `start_refused`, an event) is heard before the next step is asked for.
 
 use crate::child::{Child, Next};
-use crate::contract::{Action, Event, Notice, Plan, Role, Script, Scripts};
-use crate::ending::Ending;
+use crate::contract::{Action, Event, Notice, Plan, Role, Script, Scripts, ServiceId, Shown};
+use crate::ending::{Ending, REST};
 use crate::environment::Patience;
 use crate::exec::Errno;
 use crate::killing::Killing;
+use crate::services::Services;
 use crate::words::{Exit, Instant, Pid, Signal};
 use alloc::collections::VecDeque;
-use core::time::Duration;
 
-/// How long until a fork that was refused is tried again.
-const REST: Duration = Duration::from_secs(1);
 /// Passed on to the main command; as with `docker kill --signal`.
 const PASSED_ON: [Signal; 7] = [
     Signal::HUP,
@@ -34,9 +34,12 @@ const PASSED_ON: [Signal; 7] = [
 enum Stage {
     Beginning,
     Startup(Scripts, Position),
+    Booting,
     Serving,
     PreShutdown(Position),
+    StoppingServices,
     PostShutdown(Position),
+    StoppingEarly,
     KillingAll,
     Over,
 }
@@ -55,6 +58,12 @@ pub struct Init {
     patience: Patience,
     stage: Stage,
     child: Option<Child>,
+    services: Services,
+    /// The start whose answer is awaited.
+    starting: Option<Role>,
+    scan_due: bool,
+    opened: bool,
+    booted: bool,
     /// Facts to say: a few per event, said before the next event is heard.
     notices: VecDeque<Notice>,
     /// Set when a fork was refused: when to try again.
@@ -80,6 +89,11 @@ impl Init {
             patience: Patience::default(),
             stage: Stage::Beginning,
             child: None,
+            services: Services::default(),
+            starting: None,
+            scan_due: false,
+            opened: false,
+            booted: false,
             notices: VecDeque::new(),
             retry_at: None,
             reload_due: false,
@@ -101,9 +115,10 @@ impl Init {
             Event::Left(left) => self.killing.left(now, left),
             Event::Exited(pid, exit) => self.exited(now, pid, exit),
             Event::ExecFailed(pid, deed, errno) => {
-                if let Some(child) = self.child.filter(|child| child.pid == pid) {
-                    self.notices.push_back(Notice::CannotRun(child.role, deed, errno));
-                }
+                let child = self.child.filter(|child| child.pid == pid).map(|child| child.role);
+                let role = child.or_else(|| self.services.exec_failed(pid, deed, errno));
+                let notice = role.map(|role| Notice::CannotRun(role, deed, errno));
+                self.notices.extend(notice);
             }
             Event::Deaf(pid) => {
                 if let Some(child) = self.child.as_mut().filter(|child| child.pid == pid) {
@@ -111,59 +126,97 @@ impl Init {
                 }
             }
             Event::Signal(signal) => self.signalled(now, signal),
+            Event::Verb(id, verb) => self.services.verb(id, verb),
+            Event::Found(id, shape) => self.services.found(now, id, shape),
+            // Its directory is gone, so nobody waits for it: as long as it takes.
+            Event::Lost(id) => self.services.lost(id),
+            Event::Changed => self.scan_due = true,
         }
     }
 
     /// The next step, until `None`.
     pub fn next(&mut self, now: Instant) -> Option<Action> {
         self.hurry |= self.stop_by.is_some_and(|at| at <= now);
+        if self.hurry {
+            self.services.hurry();
+        }
+        let action = self.next_action(now);
+        if let Some(Action::Start(role)) = action {
+            self.starting = Some(role);
+        }
+        action
+    }
+
+    fn next_action(&mut self, now: Instant) -> Option<Action> {
         if let Some(notice) = self.notices.pop_front() {
             return Some(Action::Say(notice));
         }
-        if self.child.is_some() {
-            return self.next_for_child(now);
+        if core::mem::take(&mut self.scan_due) {
+            return Some(Action::Scan);
         }
-        if self.terminal_lent {
-            self.terminal_lent = false;
-            return Some(Action::TakeTerminalBack);
+        let kill_at = self.kill_at(now).filter(|_| self.stopping);
+        if let Some(action) = self.services.next(now, kill_at) {
+            return Some(action);
         }
-        self.next_in_stage(now)
+        let action = if self.child.is_some() {
+            self.next_for_child(now)
+        } else if core::mem::take(&mut self.terminal_lent) {
+            Some(Action::TakeTerminalBack)
+        } else {
+            self.next_in_stage(now)
+        };
+        action.or_else(|| self.services.next_unseen().filter(|_| self.opened))
     }
 
     /// The answer to `Start`: it runs as this process.
     pub fn started(&mut self, now: Instant, pid: Pid) {
-        self.retry_at = None;
-        let Some(role) = self.to_start() else { return };
+        let Some(role) = self.starting.take() else { return };
         // A shutdown script is part of the stop, and its patience runs from its start.
         let ending = match role {
+            Role::Service(id, _) => return self.services.started(now, id, pid),
             Role::Script(Script { of: Scripts::PreShutdown | Scripts::PostShutdown, .. }) => {
-                Ending::Asked { kill_at: self.patience.process.and_then(|wait| now.after(wait)) }
+                Ending::Asked { kill_at: self.kill_at(now) }
             }
             Role::Script(_) | Role::MainCommand => Ending::NotAsked,
         };
+        self.retry_at = None;
         self.terminal_lent = role == Role::MainCommand && self.plan.terminal;
         self.child = Some(Child::new(role, pid, ending));
     }
 
     /// The answer to `Start`: no process could be made.
     pub fn start_refused(&mut self, now: Instant, why: Errno) {
-        let Some(role) = self.to_start() else { return };
-        if let Role::Script(script) = role
-            && self.stopping
-        {
-            self.notices.push_back(Notice::ScriptSkipped(script, why));
-            self.advance();
-            return;
-        }
-        if self.retry_at.is_none() {
+        let Some(role) = self.starting.take() else { return };
+        let is_news = match role {
+            Role::Service(id, _) => self.services.start_refused(now, id),
+            Role::Script(script) if self.stopping => {
+                self.notices.push_back(Notice::ScriptSkipped(script, why));
+                return self.advance();
+            }
+            Role::Script(_) | Role::MainCommand => {
+                let is_news = self.retry_at.is_none();
+                self.retry_at = now.after(REST);
+                is_news
+            }
+        };
+        if is_news {
             self.notices.push_back(Notice::CannotStart(role, why));
         }
-        self.retry_at = now.after(REST);
     }
 
-    /// The answer to `Start`: since it was listed the script has gone, or is no longer executable.
-    pub fn not_there(&mut self) {
-        self.advance();
+    /// The answer to `Start`: there is no such script, or it is no longer executable.
+    pub fn not_there(&mut self, now: Instant) {
+        match self.starting.take() {
+            Some(Role::Service(id, _)) => self.services.not_there(now, id),
+            Some(Role::Script(_) | Role::MainCommand) => self.advance(),
+            None => {}
+        }
+    }
+
+    /// What can be seen of a service.
+    #[must_use]
+    pub fn shown(&self, id: ServiceId) -> Option<Shown> {
+        self.services.shown(id)
     }
 
     /// When to ask for a step again although nothing has happened.
@@ -172,7 +225,13 @@ impl Init {
         let child = self.child.and_then(|child| child.ending.deadline());
         let killing = self.killing.deadline();
         let stop_by = self.stop_by.filter(|_| !self.hurry);
-        [child, killing, stop_by, self.retry_at].into_iter().flatten().min()
+        let services = self.services.deadline();
+        [child, killing, stop_by, services, self.retry_at].into_iter().flatten().min()
+    }
+
+    /// When the patience that begins now is over.
+    fn kill_at(&self, now: Instant) -> Option<Instant> {
+        self.patience.process.and_then(|wait| now.after(wait))
     }
 
     // What is heard.
@@ -188,6 +247,7 @@ impl Init {
 
     fn exited(&mut self, now: Instant, pid: Pid, exit: Exit) {
         self.killing.exited();
+        self.services.exited(now, pid, exit);
         if let Some(child) = self.child.filter(|child| child.pid == pid) {
             self.child_ended(now, child, exit);
         }
@@ -231,12 +291,15 @@ impl Init {
             && child.role == Role::MainCommand
         {
             child.owed.add(signal);
+        } else if signal == Signal::HUP && !self.plan.main_command {
+            self.scan_due = true;
         }
     }
 
     fn stop(&mut self, now: Instant) {
         if !self.stopping {
             self.stopping = true;
+            self.services.freeze();
             self.stop_by = self.patience.stop.and_then(|wait| now.after(wait));
         }
     }
@@ -255,7 +318,7 @@ impl Init {
             Next::GiveUp => {
                 let child = *child;
                 self.child_ended(now, child, Exit::Signal(Signal::KILL));
-                self.next(now)
+                self.next_action(now)
             }
         }
     }
@@ -264,31 +327,59 @@ impl Init {
         match self.stage {
             Stage::Beginning => {
                 self.stage = Stage::Startup(Scripts::InsecureKey, Position::Unlisted);
+                self.scan_due = true;
                 Some(Action::LoadEnvironment)
             }
-            Stage::Startup(..) if self.stopping => self.enter(now, Stage::KillingAll),
+            Stage::Startup(..) if self.stopping => self.enter(now, Stage::StoppingEarly),
             Stage::Startup(..) if self.reload_due => {
                 self.reload_due = false;
                 Some(Action::ReloadEnvironment)
             }
             Stage::Startup(of, position) => self.next_of_scripts(now, of, position),
+            Stage::Booting => {
+                if self.plan.services {
+                    self.services.release();
+                }
+                self.enter(now, Stage::Serving)
+            }
             Stage::Serving if self.stopping => {
                 self.enter(now, Stage::PreShutdown(Position::Unlisted))
             }
-            Stage::Serving => self.next_to_start(now, self.plan.main_command),
+            Stage::Serving => self.next_of_serving(now),
             Stage::PreShutdown(position) => {
                 self.next_of_scripts(now, Scripts::PreShutdown, position)
             }
             Stage::PostShutdown(position) => {
                 self.next_of_scripts(now, Scripts::PostShutdown, position)
             }
+            Stage::StoppingServices if self.services.are_stopped() => {
+                self.enter(now, Stage::PostShutdown(Position::Unlisted))
+            }
+            Stage::StoppingEarly if self.services.are_stopped() => {
+                if !self.services.has_early() {
+                    return self.enter(now, Stage::KillingAll);
+                }
+                self.services.stop_last_early(self.kill_at(now));
+                self.next_action(now)
+            }
+            Stage::StoppingServices | Stage::StoppingEarly => None,
             Stage::KillingAll if self.killing.is_over() => self.enter(now, Stage::Over),
             Stage::KillingAll => {
                 let action = self.killing.next(now, self.patience.all, self.hurry);
-                if self.killing.is_over() { self.next(now) } else { action }
+                if self.killing.is_over() { self.next_action(now) } else { action }
             }
             Stage::Over => Some(Action::Exit(self.exit_code())),
         }
+    }
+
+    fn next_of_serving(&mut self, now: Instant) -> Option<Action> {
+        if !core::mem::replace(&mut self.opened, true) {
+            return Some(Action::OpenServices);
+        }
+        if !core::mem::replace(&mut self.booted, true) && self.plan.services {
+            return Some(Action::Say(Notice::ServicesBooted));
+        }
+        self.next_to_start(now, self.plan.main_command)
     }
 
     fn next_of_scripts(&mut self, now: Instant, of: Scripts, position: Position) -> Option<Action> {
@@ -302,6 +393,11 @@ impl Init {
             Position::At { index, count } if index < count && self.hurry => {
                 self.notices.push_back(Notice::ScriptsLeftOut(of));
                 self.enter(now, after_scripts(of))
+            }
+            // A script may ask for a service.
+            Position::At { index, count } if index < count && !self.opened => {
+                self.opened = true;
+                Some(Action::OpenServices)
             }
             Position::At { index, count } if index < count => self.next_to_start(now, true),
             Position::Unlisted | Position::At { .. } => self.enter(now, after_scripts(of)),
@@ -320,7 +416,12 @@ impl Init {
             Stage::Startup(of, position) => (of, position),
             Stage::PreShutdown(position) => (Scripts::PreShutdown, position),
             Stage::PostShutdown(position) => (Scripts::PostShutdown, position),
-            Stage::Beginning | Stage::KillingAll | Stage::Over => return None,
+            Stage::Beginning
+            | Stage::Booting
+            | Stage::StoppingServices
+            | Stage::StoppingEarly
+            | Stage::KillingAll
+            | Stage::Over => return None,
         };
         match position {
             Position::Unlisted => None,
@@ -341,13 +442,20 @@ impl Init {
     fn enter(&mut self, now: Instant, stage: Stage) -> Option<Action> {
         self.retry_at = None;
         match stage {
-            Stage::Serving if self.plan.services => {
-                self.notices.push_back(Notice::BootingServices);
-                self.notices.push_back(Notice::ServicesBooted);
+            Stage::Booting => {
+                // A script may have taken a `down` file away.
+                self.scan_due = true;
+                if self.plan.services {
+                    self.notices.push_back(Notice::BootingServices);
+                }
             }
-            Stage::PostShutdown(_) if self.plan.services => {
-                self.notices.push_back(Notice::ShuttingDownServices);
+            Stage::StoppingServices => {
+                if self.plan.services {
+                    self.notices.push_back(Notice::ShuttingDownServices);
+                }
+                self.services.stop(self.kill_at(now));
             }
+            Stage::StoppingEarly => self.services.stop(self.kill_at(now)),
             Stage::KillingAll if self.plan.kill_all => {
                 self.notices.push_back(Notice::KillingAll);
             }
@@ -357,7 +465,7 @@ impl Init {
             Stage::KillingAll if !self.plan.kill_all => Stage::Over,
             stage => stage,
         };
-        self.next(now)
+        self.next_action(now)
     }
 
     /// With a main command its own code. One that a stop kept from running was killed by that
@@ -372,9 +480,9 @@ fn after_scripts(of: Scripts) -> Stage {
     match of {
         Scripts::InsecureKey => Stage::Startup(Scripts::Startup, Position::Unlisted),
         Scripts::Startup => Stage::Startup(Scripts::RcLocal, Position::Unlisted),
-        Scripts::RcLocal => Stage::Serving,
-        Scripts::PreShutdown => Stage::PostShutdown(Position::Unlisted),
-        Scripts::PostShutdown => Stage::KillingAll,
+        Scripts::RcLocal => Stage::Booting,
+        Scripts::PreShutdown => Stage::StoppingServices,
+        Scripts::PostShutdown => Stage::StoppingEarly,
     }
 }
 

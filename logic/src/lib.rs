@@ -18,4 +18,8 @@ pub mod exec;
 pub mod init;
 mod killing;
 pub mod options;
+mod service;
+mod services;
+pub mod status;
+pub mod verbs;
 pub mod words;

@@ -37,6 +37,8 @@ impl Signal {
     pub const TERM: Signal = Signal(15);
     /// Go on after a stop.
     pub const CONT: Signal = Signal(18);
+    /// Stop, until CONT.
+    pub const STOP: Signal = Signal(19);
     /// The window changed its size.
     pub const WINCH: Signal = Signal(28);
     /// "Halt", as container engines send it to systemd-like inits: SIGRTMIN+3. By number, because

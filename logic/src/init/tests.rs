@@ -5,6 +5,7 @@ use crate::contract::Left;
 use crate::exec::Deed;
 use crate::killing::LOOK;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 const PLAN: Plan = Plan {
     insecure_key: false,

@@ -1,0 +1,476 @@
+//! One supervised program: a few facts, a want, and the next step that closes the gap.
+//!
+//! ```text
+//! Down --started--> Run --exited--> Finish --exited, or no such script--> Down
+//! ```
+//! A log service is a service like any other; what binds the two is in `services`. The rules are
+//! runit's (runsv(8)), but nothing in here waits.
+
+use crate::contract::{Program, Shown};
+use crate::ending::{Ending, REST, UNKILLABLE};
+use crate::exec::{Deed as Birth, Errno};
+use crate::status::{State, Want};
+use crate::verbs::{Deed, Deeds, Verb};
+use crate::words::{Exit, Instant, Pid, Signal};
+
+/// The next thing a service needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Show its want before anything is done about it.
+    Publish,
+    /// Start this. Answer: `started`, `start_refused` or `not_there`.
+    Start(Program),
+    /// Send this.
+    Signal(Pid, Signal),
+    /// Say that patience is over.
+    Force(Pid),
+    /// Say that `./run` keeps ending at once, as if all were well.
+    Daemonizes,
+}
+
+/// How fast its status has to be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unseen {
+    Nothing,
+    Change,
+    Want,
+}
+
+/// The service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    state: State,
+    want: Want,
+    /// `run` or `finish`.
+    process: Option<Pid>,
+    /// A script of `control/`, and what it may do instead of us.
+    control: Option<(Pid, Program)>,
+    /// The step whose answer is awaited.
+    asked: Option<Program>,
+    since: Instant,
+    began: Instant,
+    rest_until: Option<Instant>,
+    owed: Deeds,
+    ending: Ending,
+    ended: Exit,
+    unseen: Unseen,
+    paused: bool,
+    got_term: bool,
+    /// Start it although it is not wanted up: `o`.
+    once: bool,
+    /// It ends because somebody wants it to.
+    told: bool,
+    /// `control/X` has been asked about the first of what is owed, or about the start.
+    consulted: bool,
+    /// `finish` is still to be run.
+    finish_due: bool,
+    exec_failed: Option<(Birth, Errno)>,
+    /// What was said of it last, so that it is said once.
+    said: Option<(Birth, Errno)>,
+    refused: bool,
+    /// How often in a row `run` ended at once with status 0.
+    quick_ends: u8,
+}
+
+impl Service {
+    /// A service that is down, and stays so until it is wanted up.
+    #[must_use]
+    pub fn new(now: Instant) -> Service {
+        Service {
+            state: State::Down,
+            want: Want::Down,
+            process: None,
+            control: None,
+            asked: None,
+            since: now,
+            began: now,
+            rest_until: None,
+            owed: Deeds::default(),
+            ending: Ending::NotAsked,
+            ended: Exit::Code(0),
+            unseen: Unseen::Change,
+            paused: false,
+            got_term: false,
+            once: false,
+            told: false,
+            consulted: false,
+            finish_due: false,
+            exec_failed: None,
+            said: None,
+            refused: false,
+            quick_ends: 0,
+        }
+    }
+
+    /// Hear a verb. Whoever was told to end by a stop is not called back.
+    pub fn verb(&mut self, verb: Verb) {
+        let is_ending = self.ending != Ending::NotAsked;
+        match verb {
+            Verb::Up | Verb::Once | Verb::Down if is_ending => {}
+            Verb::Up => self.wants(Want::Up),
+            Verb::Once => {
+                self.wants(Want::Down);
+                self.once = self.state == State::Down;
+            }
+            Verb::Down => {
+                self.wants(Want::Down);
+                self.once = false;
+                self.stop_running();
+            }
+            Verb::Exit => {
+                self.wants(Want::Exit);
+                self.once = false;
+                self.stop_running();
+            }
+            Verb::Send(deed) => self.send(deed),
+        }
+    }
+
+    fn wants(&mut self, want: Want) {
+        self.want = want;
+        self.unseen = Unseen::Want;
+        if self.state == State::Down && !self.refused {
+            // Somebody asks: it has rested enough.
+            self.rest_until = None;
+        }
+    }
+
+    /// As runsv's stopservice: TERM, and where it shall not come back CONT and a word about it.
+    fn stop_running(&mut self) {
+        if self.state != State::Run || self.process.is_none() {
+            return;
+        }
+        self.owed.add(Deed::Term);
+        match self.want {
+            Want::Up => return,
+            Want::Down => self.owed.add(Deed::TellDown),
+            Want::Exit => self.owed.add(Deed::TellExit),
+        }
+        self.owed.add(Deed::Wake);
+    }
+
+    fn send(&mut self, deed: Deed) {
+        if self.state != State::Run || self.process.is_none() {
+            return;
+        }
+        match deed {
+            Deed::Term => return self.stop_running(),
+            Deed::Pause => self.pause(true, Deed::Continue),
+            Deed::Continue => self.pause(false, Deed::Pause),
+            Deed::Kill
+            | Deed::Wake
+            | Deed::TellDown
+            | Deed::TellExit
+            | Deed::HangUp
+            | Deed::Alarm
+            | Deed::Interrupt
+            | Deed::Quit
+            | Deed::User1
+            | Deed::User2 => {}
+        }
+        self.owed.add(deed);
+    }
+
+    fn pause(&mut self, paused: bool, opposite: Deed) {
+        self.owed.remove(opposite);
+        self.paused = paused;
+        self.changed();
+    }
+
+    /// The stop of the container, or the end of the service directory: end, and be killed when
+    /// patience is over.
+    pub fn end(&mut self, kill_at: Option<Instant>) {
+        if self.ending == Ending::NotAsked {
+            self.verb(Verb::Exit);
+        }
+        self.limit(kill_at);
+    }
+
+    /// The same for a log service: end of file is what ends it, no signal. Whether that is news.
+    pub fn end_by_end_of_file(&mut self, kill_at: Option<Instant>) -> bool {
+        let is_news = self.want != Want::Exit;
+        self.wants(Want::Exit);
+        self.once = false;
+        self.limit(kill_at);
+        is_news
+    }
+
+    fn limit(&mut self, kill_at: Option<Instant>) {
+        if let Ending::NotAsked | Ending::Asked { kill_at: None } = self.ending {
+            self.ending = Ending::Asked { kill_at };
+        }
+    }
+
+    /// The next step, if `may_start` says that anything may still be started.
+    pub fn next(&mut self, now: Instant, may_start: bool, hurry: bool) -> Option<Step> {
+        if self.unseen == Unseen::Want {
+            self.unseen = Unseen::Nothing;
+            return Some(Step::Publish);
+        }
+        if let Some(step) = self.next_of_ending(now, hurry) {
+            return Some(step);
+        }
+        if self.control.is_some() || self.asked.is_some() {
+            return None;
+        }
+        if self.finish_due {
+            return self.start(Program::Finish(self.ended));
+        }
+        match (self.state, self.process) {
+            (State::Run, Some(pid)) => self.next_owed(pid),
+            (State::Down, None) if may_start => self.next_start(now),
+            _ => None,
+        }
+    }
+
+    fn start(&mut self, program: Program) -> Option<Step> {
+        self.asked = Some(program);
+        Some(Step::Start(program))
+    }
+
+    fn next_owed(&mut self, pid: Pid) -> Option<Step> {
+        let deed = self.owed.first()?;
+        if let Some(letter) = deed.letter()
+            && !self.consulted
+        {
+            return self.start(Program::Control(letter));
+        }
+        self.owed.remove(deed);
+        self.consulted = false;
+        let Some(signal) = deed.signal() else { return self.next_owed(pid) };
+        match deed {
+            Deed::Term => {
+                self.got_term = true;
+                self.told = true;
+                self.changed();
+            }
+            Deed::Kill | Deed::Interrupt | Deed::Quit => self.told = true,
+            Deed::Wake
+            | Deed::TellDown
+            | Deed::TellExit
+            | Deed::Pause
+            | Deed::Continue
+            | Deed::HangUp
+            | Deed::Alarm
+            | Deed::User1
+            | Deed::User2 => {}
+        }
+        Some(Step::Signal(pid, signal))
+    }
+
+    fn next_start(&mut self, now: Instant) -> Option<Step> {
+        if self.quick_ends == 2 {
+            self.quick_ends = 3;
+            return Some(Step::Daemonizes);
+        }
+        let is_wanted = self.want == Want::Up || self.once;
+        if !is_wanted || self.rest_until.is_some_and(|until| until > now) {
+            return None;
+        }
+        if !self.consulted {
+            return self.start(Program::Control(b'u'));
+        }
+        self.start(Program::Run)
+    }
+
+    fn next_of_ending(&mut self, now: Instant, hurry: bool) -> Option<Step> {
+        let pid = self.process.or(self.control.map(|(pid, _)| pid))?;
+        match self.ending {
+            Ending::Asked { .. } if hurry || self.ending.is_due(now) => {
+                self.ending = Ending::Killed { gone_by: None };
+                Some(Step::Force(pid))
+            }
+            Ending::Killed { gone_by: None } => {
+                self.ending = Ending::Killed { gone_by: now.after(UNKILLABLE) };
+                Some(Step::Signal(pid, Signal::KILL))
+            }
+            Ending::Killed { gone_by: Some(_) } if self.ending.is_due(now) => {
+                self.process = None;
+                self.control = None;
+                self.is_down(now);
+                None
+            }
+            Ending::NotAsked | Ending::Asked { .. } | Ending::Killed { .. } => None,
+        }
+    }
+
+    /// The answer to `Start`: it runs as this process.
+    pub fn started(&mut self, now: Instant, pid: Pid) {
+        match self.asked.take() {
+            Some(program @ Program::Control(_)) => {
+                self.control = Some((pid, program));
+                return;
+            }
+            Some(Program::Run) => {
+                self.state = State::Run;
+                self.since = now;
+                self.began = now;
+                self.once = false;
+                self.told = false;
+                self.owed = Deeds::default();
+            }
+            Some(Program::Finish(_)) => {
+                self.state = State::Finish;
+                self.finish_due = false;
+            }
+            None => return,
+        }
+        self.process = Some(pid);
+        self.consulted = false;
+        self.refused = false;
+        self.paused = false;
+        self.got_term = false;
+        self.rest_until = None;
+        self.changed();
+    }
+
+    /// The answer to `Start`: there is no such script. `run` is always tried.
+    pub fn not_there(&mut self, now: Instant) {
+        match self.asked.take() {
+            Some(Program::Control(_)) => self.consulted = true,
+            Some(Program::Finish(_)) => self.is_down(now),
+            Some(Program::Run) | None => {}
+        }
+    }
+
+    /// The answer to `Start`: no process could be made. Whether that is news.
+    pub fn start_refused(&mut self, now: Instant) -> bool {
+        let is_news = !self.refused;
+        match self.asked.take() {
+            // A script that stands in for a signal: then the signal itself.
+            Some(Program::Control(_)) => self.consulted = true,
+            Some(Program::Finish(_)) => self.is_down(now),
+            Some(Program::Run) => {
+                self.refused = true;
+                self.rest_until = now.after(REST);
+            }
+            None => {}
+        }
+        is_news
+    }
+
+    /// One of its processes could not become its program. Whether that is news.
+    pub fn exec_failed(&mut self, pid: Pid, deed: Birth, errno: Errno) -> Option<Program> {
+        let program = match (self.control, self.state) {
+            (Some((control, program)), _) if control == pid => program,
+            (_, State::Finish) => Program::Finish(self.ended),
+            (_, State::Run | State::Down) => {
+                self.exec_failed = Some((deed, errno));
+                Program::Run
+            }
+        };
+        let is_news = self.said != Some((deed, errno));
+        self.said = Some((deed, errno));
+        is_news.then_some(program)
+    }
+
+    /// One of its processes has ended.
+    pub fn exited(&mut self, now: Instant, pid: Pid, exit: Exit) {
+        if let Some((control, program)) = self.control
+            && control == pid
+        {
+            self.control = None;
+            self.control_ended(program, exit);
+        } else if self.process == Some(pid) {
+            self.process = None;
+            if self.state == State::Run {
+                self.run_ended(now, exit);
+            } else {
+                self.is_down(now);
+            }
+        }
+    }
+
+    /// Exit 0 means that the script did what the signal should do.
+    fn control_ended(&mut self, program: Program, exit: Exit) {
+        self.consulted = true;
+        if exit.is_success()
+            && program != Program::Control(b'u')
+            && let Some(deed) = self.owed.first()
+        {
+            self.owed.remove(deed);
+            self.consulted = false;
+        }
+    }
+
+    fn run_ended(&mut self, now: Instant, exit: Exit) {
+        // As runit counts it: what could not be executed ended with 111.
+        self.ended = if self.exec_failed.take().is_some() {
+            Exit::Code(111)
+        } else {
+            self.said = None;
+            exit
+        };
+        let quickly = self.ends_quickly(now) && exit.is_success() && !self.told;
+        self.quick_ends = if quickly { self.quick_ends.saturating_add(1) } else { 0 };
+        self.owed = Deeds::default();
+        self.consulted = false;
+        self.paused = false;
+        self.got_term = false;
+        self.finish_due = true;
+        if let Ending::Killed { .. } = self.ending {
+            // Its `finish` has not had its turn yet.
+            self.ending = Ending::Asked { kill_at: now.after(REST) };
+        }
+    }
+
+    fn ends_quickly(&self, now: Instant) -> bool {
+        self.began.after(REST).is_some_and(|rested| rested > now)
+    }
+
+    fn is_down(&mut self, now: Instant) {
+        self.state = State::Down;
+        self.finish_due = false;
+        self.process = None;
+        self.since = now;
+        if self.ends_quickly(now) && !self.told {
+            self.rest_until = now.after(REST);
+        }
+        self.changed();
+    }
+
+    fn changed(&mut self) {
+        if self.unseen == Unseen::Nothing {
+            self.unseen = Unseen::Change;
+        }
+    }
+
+    /// What `sv` shall see of it, and since when.
+    #[must_use]
+    pub fn shown(&self) -> Shown {
+        Shown {
+            state: self.state,
+            want: self.want,
+            pid: self.process,
+            paused: self.paused,
+            got_term: self.got_term,
+            since: self.since,
+        }
+    }
+
+    /// Whether its status has changed since it was last shown; from now on it has not.
+    pub fn take_unseen(&mut self) -> bool {
+        let unseen = self.unseen != Unseen::Nothing;
+        self.unseen = Unseen::Nothing;
+        unseen
+    }
+
+    /// When to ask again although nothing has happened.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let is_wanted = self.want == Want::Up || self.once;
+        let rest = self.rest_until.filter(|_| is_wanted && self.state == State::Down);
+        let ending = self.ending.deadline().filter(|_| !self.is_idle());
+        [rest, ending].into_iter().flatten().min()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.process.is_none() && self.control.is_none() && !self.finish_due
+    }
+
+    /// Whether nothing of it runs, or will.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.want == Want::Exit && self.state == State::Down && self.is_idle()
+    }
+}

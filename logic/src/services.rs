@@ -1,0 +1,389 @@
+//! All services: who has something to do, who waits until when, and which log belongs to whom.
+//!
+//! Nothing in here looks at every service for one event: an event makes its service ready, and a
+//! step is asked of the ready ones only.
+
+use crate::contract::{Action, Notice, Program, Role, ServiceId, Shape, Shown};
+use crate::exec::{Deed, Errno};
+use crate::service::{Service, Step};
+use crate::verbs::Verb;
+use crate::words::{Exit, Instant, Pid};
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+/// A service among the others.
+#[derive(Clone, Debug)]
+struct Entry {
+    id: ServiceId,
+    service: Service,
+    /// Its log service, if it has one.
+    log: Option<ServiceId>,
+    /// Whose log service it is, if it is one.
+    log_of: Option<ServiceId>,
+    /// There is a file `down`.
+    down: bool,
+    /// It waits for the end of the startup scripts, or for a verb.
+    held: bool,
+    /// In the queue of those that are ready.
+    ready: bool,
+    /// Its status is still to be shown.
+    unseen: bool,
+    /// The timer set for it.
+    timer: Option<Instant>,
+    /// Forgotten.
+    gone: bool,
+}
+
+/// All services.
+#[derive(Clone, Debug, Default)]
+pub struct Services {
+    /// In rising order of their numbers.
+    entries: Vec<Entry>,
+    ready: VecDeque<ServiceId>,
+    timers: BTreeSet<(Instant, ServiceId)>,
+    pids: Vec<(Pid, ServiceId)>,
+    unseen: VecDeque<ServiceId>,
+    /// Those that a startup script started, in that order. They stop last.
+    early: Vec<ServiceId>,
+    /// Services found from now on wait for nobody.
+    released: bool,
+    /// The stop has begun: nothing starts any more.
+    frozen: bool,
+    /// Status is shown no more.
+    silent: bool,
+    hurry: bool,
+    actions: VecDeque<Action>,
+    alive: usize,
+}
+
+impl Services {
+    fn at(&self, id: ServiceId) -> Option<usize> {
+        self.entries.binary_search_by_key(&id, |entry| entry.id).ok()
+    }
+
+    fn entry(&mut self, id: ServiceId) -> Option<&mut Entry> {
+        let at = self.at(id)?;
+        self.entries.get_mut(at).filter(|entry| !entry.gone)
+    }
+
+    /// Change a service, and let it say what it needs now.
+    fn with(&mut self, id: ServiceId, change: impl FnOnce(&mut Service)) {
+        if let Some(entry) = self.entry(id) {
+            change(&mut entry.service);
+            self.wake(id);
+        }
+    }
+
+    fn wake(&mut self, id: ServiceId) {
+        if let Some(entry) = self.entry(id)
+            && !entry.ready
+        {
+            entry.ready = true;
+            self.ready.push_back(id);
+        }
+    }
+
+    /// A directory is there.
+    pub fn found(&mut self, now: Instant, id: ServiceId, shape: Shape) {
+        if self.at(id).is_some() {
+            if let Some(entry) = self.entry(id) {
+                entry.down = shape.down;
+            }
+            if let Some((log, down)) = shape.log
+                && let Some(entry) = self.entry(log)
+            {
+                entry.down = down;
+            }
+            return;
+        }
+        let log = shape.log.map(|(log, _)| log);
+        self.add(Entry { log, ..entry(now, id, shape.down) });
+        if let Some((log, down)) = shape.log {
+            self.add(Entry { log_of: Some(id), ..entry(now, log, down) });
+        }
+        if self.released {
+            self.release_one(id);
+        }
+    }
+
+    fn add(&mut self, entry: Entry) {
+        let id = entry.id;
+        if entry.log_of.is_none() {
+            self.alive = self.alive.saturating_add(1);
+        }
+        let Err(at) = self.entries.binary_search_by_key(&id, |entry| entry.id) else { return };
+        self.entries.insert(at, entry);
+        self.wake(id);
+    }
+
+    /// The startup scripts are over: every service that is still held goes its way.
+    pub fn release(&mut self) {
+        self.released = true;
+        for id in self.entries.iter().map(|entry| entry.id).collect::<Vec<_>>() {
+            self.release_one(id);
+        }
+    }
+
+    fn release_one(&mut self, id: ServiceId) {
+        let Some(entry) = self.entry(id).filter(|entry| entry.held) else { return };
+        entry.held = false;
+        let log = entry.log;
+        if !entry.down {
+            entry.service.verb(Verb::Up);
+        }
+        // Its log service first, so that nothing is said before somebody listens.
+        if let Some(log) = log {
+            self.release_one(log);
+        }
+        self.wake(id);
+    }
+
+    /// A byte came through `control`.
+    pub fn verb(&mut self, id: ServiceId, verb: Verb) {
+        let released = self.released;
+        let Some(entry) = self.entry(id) else { return };
+        if entry.log_of.is_some() && verb == Verb::Exit {
+            return;
+        }
+        let starts = matches!(verb, Verb::Up | Verb::Once);
+        let asks = starts || matches!(verb, Verb::Down | Verb::Exit);
+        let was_held = asks && core::mem::take(&mut entry.held);
+        let (log, log_of) = (entry.log, entry.log_of);
+        if was_held && starts {
+            if let Some(log) = log {
+                self.release_one(log);
+            }
+            if !released && log_of.is_none() {
+                self.early.push(id);
+            }
+        }
+        self.with(id, |service| service.verb(verb));
+    }
+
+    /// A directory is gone: its service ends, in its own time.
+    pub fn lost(&mut self, id: ServiceId) {
+        self.with(id, |service| service.end(None));
+    }
+
+    /// The stop begins: nothing starts from here on.
+    pub fn freeze(&mut self) {
+        self.frozen = true;
+    }
+
+    /// Every service but the early ones is told to end. From here on nobody looks at a status.
+    pub fn stop(&mut self, kill_at: Option<Instant>) {
+        self.silent = true;
+        let is_regular = |entry: &&Entry| entry.log_of.is_none() && !self.early.contains(&entry.id);
+        let ids: Vec<_> = self.entries.iter().filter(is_regular).map(|entry| entry.id).collect();
+        for id in ids {
+            self.with(id, |service| service.end(kill_at));
+        }
+    }
+
+    /// The last of the early services is told to end.
+    pub fn stop_last_early(&mut self, kill_at: Option<Instant>) {
+        if let Some(id) = self.early.pop() {
+            self.with(id, |service| service.end(kill_at));
+        }
+    }
+
+    /// No more patience.
+    pub fn hurry(&mut self) {
+        if !self.hurry {
+            self.hurry = true;
+            for id in self.entries.iter().map(|entry| entry.id).collect::<Vec<_>>() {
+                self.wake(id);
+            }
+        }
+    }
+
+    /// Whether all that were told to end are over: what is left are early ones.
+    #[must_use]
+    pub fn are_stopped(&self) -> bool {
+        self.alive <= self.early.len()
+    }
+
+    /// Whether no early one is left to be told.
+    #[must_use]
+    pub fn has_early(&self) -> bool {
+        !self.early.is_empty()
+    }
+
+    /// What of a service can be seen.
+    #[must_use]
+    pub fn shown(&self, id: ServiceId) -> Option<Shown> {
+        let entry = self.entries.get(self.at(id)?)?;
+        Some(entry.service.shown())
+    }
+
+    /// The next step, until `None`.
+    pub fn next(&mut self, now: Instant, patience: Option<Instant>) -> Option<Action> {
+        while let Some(&(at, id)) = self.timers.first()
+            && at <= now
+        {
+            self.timers.pop_first();
+            if let Some(entry) = self.entry(id) {
+                entry.timer = None;
+            }
+            self.wake(id);
+        }
+        loop {
+            if let Some(action) = self.actions.pop_front() {
+                return Some(action);
+            }
+            let id = *self.ready.front()?;
+            let (may_start, hurry, silent) = (!self.frozen, self.hurry, self.silent);
+            let Some(entry) = self.entry(id) else {
+                self.ready.pop_front();
+                continue;
+            };
+            let may_start = may_start && !entry.held;
+            if silent {
+                entry.service.take_unseen();
+            }
+            if let Some(step) = entry.service.next(now, may_start, hurry) {
+                return Some(self.action(id, step));
+            }
+            self.ready.pop_front();
+            self.rest(id, patience);
+        }
+    }
+
+    fn action(&self, id: ServiceId, step: Step) -> Action {
+        match step {
+            Step::Publish => Action::Publish(id),
+            Step::Start(program) => Action::Start(Role::Service(id, program)),
+            Step::Signal(pid, signal) => Action::Signal(pid, signal),
+            Step::Force(pid) => Action::Say(Notice::Forcing(Role::Service(id, Program::Run), pid)),
+            Step::Daemonizes => Action::Say(Notice::Daemonizes(id)),
+        }
+    }
+
+    /// A service needs nothing for now: set its timer, note what is to be shown, end its log after
+    /// it, forget it when it is over.
+    fn rest(&mut self, id: ServiceId, patience: Option<Instant>) {
+        let Some(entry) = self.entry(id) else { return };
+        entry.ready = false;
+        let old = core::mem::replace(&mut entry.timer, entry.service.deadline());
+        let timer = entry.timer;
+        let is_unseen = entry.service.take_unseen() && !core::mem::replace(&mut entry.unseen, true);
+        let is_gone = entry.service.is_gone();
+        let (log, log_of) = (entry.log, entry.log_of);
+        if is_unseen {
+            self.unseen.push_back(id);
+        }
+        if old != timer {
+            if let Some(old) = old {
+                self.timers.remove(&(old, id));
+            }
+            self.timers.extend(timer.map(|at| (at, id)));
+        }
+        if !is_gone {
+            return;
+        }
+        match (log.filter(|&log| self.entry(log).is_some()), log_of) {
+            (Some(log), _) => self.end_log(log, patience),
+            (None, Some(of)) => {
+                self.forget(id);
+                self.wake(of);
+            }
+            (None, None) => self.forget(id),
+        }
+    }
+
+    fn end_log(&mut self, log: ServiceId, patience: Option<Instant>) {
+        let Some(entry) = self.entry(log) else { return };
+        if entry.service.end_by_end_of_file(patience) {
+            self.actions.push_back(Action::CloseLog(log));
+            self.wake(log);
+        }
+    }
+
+    fn forget(&mut self, id: ServiceId) {
+        let Some(entry) = self.entry(id) else { return };
+        entry.gone = true;
+        let is_service = entry.log_of.is_none();
+        let timer = entry.timer.take();
+        if let Some(at) = timer {
+            self.timers.remove(&(at, id));
+        }
+        self.early.retain(|&early| early != id);
+        if is_service {
+            self.alive = self.alive.saturating_sub(1);
+        }
+        self.actions.push_back(Action::Forget(id));
+        // The last one may leave nothing but the hole it left.
+        while self.entries.last().is_some_and(|entry| entry.gone) {
+            self.entries.pop();
+        }
+    }
+
+    /// The next status to be shown now that nothing else is to be done.
+    pub fn next_unseen(&mut self) -> Option<Action> {
+        while let Some(id) = self.unseen.pop_front() {
+            if let Some(entry) = self.entry(id) {
+                entry.unseen = false;
+                return Some(Action::Publish(id));
+            }
+        }
+        None
+    }
+
+    /// When to ask again although nothing has happened.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.timers.first().map(|&(at, _)| at)
+    }
+
+    /// The answer to a start: it runs.
+    pub fn started(&mut self, now: Instant, id: ServiceId, pid: Pid) {
+        if let Err(at) = self.pids.binary_search_by_key(&pid, |&(pid, _)| pid) {
+            self.pids.insert(at, (pid, id));
+        }
+        self.with(id, |service| service.started(now, pid));
+    }
+
+    /// The answer to a start: no process could be made. Whether that is news.
+    pub fn start_refused(&mut self, now: Instant, id: ServiceId) -> bool {
+        let mut is_news = false;
+        self.with(id, |service| is_news = service.start_refused(now));
+        is_news
+    }
+
+    /// The answer to a start: there is no such script.
+    pub fn not_there(&mut self, now: Instant, id: ServiceId) {
+        self.with(id, |service| service.not_there(now));
+    }
+
+    /// A process could not become its program. What it was of whom, if that is news.
+    pub fn exec_failed(&mut self, pid: Pid, deed: Deed, errno: Errno) -> Option<Role> {
+        let at = self.pids.binary_search_by_key(&pid, |&(pid, _)| pid).ok()?;
+        let &(_, id) = self.pids.get(at)?;
+        let entry = self.entry(id)?;
+        let program = entry.service.exec_failed(pid, deed, errno)?;
+        Some(Role::Service(id, program))
+    }
+
+    /// A process has ended; one of ours or not.
+    pub fn exited(&mut self, now: Instant, pid: Pid, exit: Exit) {
+        if let Ok(at) = self.pids.binary_search_by_key(&pid, |&(pid, _)| pid) {
+            let (_, id) = self.pids.remove(at);
+            self.with(id, |service| service.exited(now, pid, exit));
+        }
+    }
+}
+
+fn entry(now: Instant, id: ServiceId, down: bool) -> Entry {
+    Entry {
+        id,
+        service: Service::new(now),
+        log: None,
+        log_of: None,
+        down,
+        held: true,
+        ready: false,
+        unseen: false,
+        timer: None,
+        gone: false,
+    }
+}

@@ -1,0 +1,185 @@
+//! The bytes of `supervise/control`: what they ask for, and what is owed to a process for them.
+
+use crate::words::Signal;
+
+/// One byte in `control` (runsv(8), CONTROL).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// `u`: up, and stay up.
+    Up,
+    /// `d`: down, and stay down.
+    Down,
+    /// `o`: up, but do not start it again.
+    Once,
+    /// `x`: down, then forget the service.
+    Exit,
+    /// Anything that is just a signal for `run`.
+    Send(Deed),
+}
+
+impl Verb {
+    /// The verb of a byte; `None` for a byte that is none.
+    #[must_use]
+    pub fn from_byte(byte: u8) -> Option<Verb> {
+        Some(match byte {
+            b'u' => Verb::Up,
+            b'd' => Verb::Down,
+            b'o' => Verb::Once,
+            b'x' => Verb::Exit,
+            byte => Verb::Send(Deed::SENT.into_iter().find(|deed| deed.letter() == Some(byte))?),
+        })
+    }
+}
+
+/// Something owed to a running process, in the order in which it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// KILL.
+    Kill,
+    /// TERM.
+    Term,
+    /// CONT, so that a stopped process wakes up to its end. No script stands in for it.
+    Wake,
+    /// Only the script `control/d`.
+    TellDown,
+    /// Only the script `control/x`.
+    TellExit,
+    /// STOP.
+    Pause,
+    /// CONT.
+    Continue,
+    /// HUP.
+    HangUp,
+    /// ALRM.
+    Alarm,
+    /// INT.
+    Interrupt,
+    /// QUIT.
+    Quit,
+    /// USR1.
+    User1,
+    /// USR2.
+    User2,
+}
+
+impl Deed {
+    const ALL: [Deed; 13] = [
+        Deed::Kill,
+        Deed::Term,
+        Deed::Wake,
+        Deed::TellDown,
+        Deed::TellExit,
+        Deed::Pause,
+        Deed::Continue,
+        Deed::HangUp,
+        Deed::Alarm,
+        Deed::Interrupt,
+        Deed::Quit,
+        Deed::User1,
+        Deed::User2,
+    ];
+    /// Those that a byte asks for.
+    const SENT: [Deed; 10] = [
+        Deed::Kill,
+        Deed::Term,
+        Deed::Pause,
+        Deed::Continue,
+        Deed::HangUp,
+        Deed::Alarm,
+        Deed::Interrupt,
+        Deed::Quit,
+        Deed::User1,
+        Deed::User2,
+    ];
+
+    /// The name of the script in `control/` that may stand in for the signal.
+    #[must_use]
+    pub fn letter(self) -> Option<u8> {
+        match self {
+            Deed::Kill => Some(b'k'),
+            Deed::Term => Some(b't'),
+            Deed::Wake => None,
+            Deed::TellDown => Some(b'd'),
+            Deed::TellExit => Some(b'x'),
+            Deed::Pause => Some(b'p'),
+            Deed::Continue => Some(b'c'),
+            Deed::HangUp => Some(b'h'),
+            Deed::Alarm => Some(b'a'),
+            Deed::Interrupt => Some(b'i'),
+            Deed::Quit => Some(b'q'),
+            Deed::User1 => Some(b'1'),
+            Deed::User2 => Some(b'2'),
+        }
+    }
+
+    /// The signal.
+    #[must_use]
+    pub fn signal(self) -> Option<Signal> {
+        match self {
+            Deed::Kill => Some(Signal::KILL),
+            Deed::Term => Some(Signal::TERM),
+            Deed::Wake | Deed::Continue => Some(Signal::CONT),
+            Deed::TellDown | Deed::TellExit => None,
+            Deed::Pause => Some(Signal::STOP),
+            Deed::HangUp => Some(Signal::HUP),
+            Deed::Alarm => Some(Signal::ALRM),
+            Deed::Interrupt => Some(Signal::INT),
+            Deed::Quit => Some(Signal::QUIT),
+            Deed::User1 => Some(Signal::USR1),
+            Deed::User2 => Some(Signal::USR2),
+        }
+    }
+
+    fn bit(self) -> u16 {
+        1_u16.checked_shl(self as u32).unwrap_or(0)
+    }
+}
+
+/// What is owed: a set, so that a flood of bytes costs no more than one of each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deeds(u16);
+
+impl Deeds {
+    /// Owe one more.
+    pub fn add(&mut self, deed: Deed) {
+        self.0 |= deed.bit();
+    }
+
+    /// Owe it no longer.
+    pub fn remove(&mut self, deed: Deed) {
+        self.0 &= !deed.bit();
+    }
+
+    /// The one to be done first.
+    #[must_use]
+    pub fn first(self) -> Option<Deed> {
+        Deed::ALL.into_iter().find(|deed| self.0 & deed.bit() != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_byte_of_runit_is_a_verb_and_no_other_is() {
+        let verbs = |bytes: &[u8]| bytes.iter().filter_map(|&b| Verb::from_byte(b)).count();
+        assert_eq!(verbs(b"udoxtkpchaiq12"), 14);
+        let all: alloc::vec::Vec<u8> = (0..=255).collect();
+        assert_eq!(verbs(&all), 14);
+    }
+
+    #[test]
+    fn a_flood_of_deeds_is_one_of_each_in_order() {
+        let mut owed = Deeds::default();
+        for deed in [Deed::HangUp, Deed::Wake, Deed::Term, Deed::HangUp] {
+            owed.add(deed);
+        }
+        let mut done = alloc::vec::Vec::new();
+        while let Some(deed) = owed.first() {
+            owed.remove(deed);
+            done.push(deed);
+        }
+        assert_eq!(done, [Deed::Term, Deed::Wake, Deed::HangUp]);
+    }
+}
