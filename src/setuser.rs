@@ -132,12 +132,7 @@ fn is_capable() -> bool {
 }
 
 fn become_command(command: &[Vec<u8>], environment: &Environment) -> u8 {
-    let program = spawn::Program {
-        words: command,
-        environment,
-        place: spawn::Place::Session,
-        by_shell: true,
-    };
+    let program = spawn::Program::command(command, environment);
     let errno = spawn::replace(&program);
     say::error(&format!("setuser: {}", program.cannot_run(Deed::Exec, errno)));
     errno.status()

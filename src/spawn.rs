@@ -10,12 +10,15 @@ use logic::words::{Pid, Shown};
 use nix::errno::Errno as Failure;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::SigSet;
-use nix::unistd::{ForkResult, execve, fork, getpid, pipe2, setpgid, setsid, tcsetpgrp};
+use nix::unistd::{
+    ForkResult, chdir, dup2_stdin, dup2_stdout, execve, fork, getpid, pipe2, setpgid, setsid,
+    tcsetpgrp,
+};
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
@@ -45,16 +48,48 @@ pub enum Place {
     Terminal,
 }
 
+/// Where a program reads from and writes to.
+#[derive(Clone, Copy)]
+pub enum Stream<'a> {
+    /// Where we do.
+    Ours,
+    /// Nowhere: /dev/null.
+    Null,
+    /// This descriptor.
+    Of(BorrowedFd<'a>),
+}
+
 /// A program to be started.
 pub struct Program<'a> {
     /// Its name, looked for along PATH where it has no slash, and its arguments.
     pub words: &'a [Vec<u8>],
     /// All it gets of an environment.
     pub environment: &'a Environment,
+    /// Where it is started; ours where there is none.
+    pub directory: Option<&'a Path>,
+    /// What it reads.
+    pub input: Stream<'a>,
+    /// Where it writes.
+    pub output: Stream<'a>,
     /// Whom it belongs to.
     pub place: Place,
     /// Text without a `#!` line goes to the shell, as execvp(3) has it.
     pub by_shell: bool,
+}
+
+impl<'a> Program<'a> {
+    /// A command as somebody typed it: it reads and writes what we do.
+    pub fn command(words: &'a [Vec<u8>], environment: &'a Environment) -> Program<'a> {
+        Program {
+            words,
+            environment,
+            directory: None,
+            input: Stream::Ours,
+            output: Stream::Ours,
+            place: Place::Session,
+            by_shell: true,
+        }
+    }
 }
 
 impl Program<'_> {
@@ -79,6 +114,8 @@ impl Program<'_> {
         let system = describe(errno);
         match deed {
             Deed::Exec => format!("cannot run {name}: {}", self.reason(errno)),
+            Deed::Streams => format!("cannot connect {name}: {system}"),
+            Deed::Directory => format!("cannot change to the directory of {name}: {system}"),
             Deed::Session => format!("cannot begin a session for {name}: {system}"),
             Deed::Terminal => format!("cannot give the terminal to {name}: {system}"),
         }
@@ -86,7 +123,9 @@ impl Program<'_> {
 
     fn reason(&self, errno: Errno) -> String {
         let system = || describe(errno).to_string();
-        let found = self.candidates().into_iter().find(|candidate| candidate.exists());
+        let from = self.directory.unwrap_or(Path::new(""));
+        let mut candidates = self.candidates().into_iter().map(|file| from.join(file));
+        let found = candidates.find(|candidate| candidate.exists());
         let Some(found) = found else {
             return reason(errno, Look::Missing).unwrap_or_else(system);
         };
@@ -154,6 +193,8 @@ pub fn replace(program: &Program<'_>) -> Errno {
 pub struct Nursery {
     /// Where children write what failed.
     failures: OwnedFd,
+    /// What a service reads, where there is a /dev/null.
+    null: Option<File>,
     /// The signals we ignore, or were born ignoring: children shall not.
     ignored: Vec<i32>,
 }
@@ -169,7 +210,9 @@ impl Nursery {
     pub fn open() -> nix::Result<(Nursery, Failures)> {
         let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
         fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok((Nursery { failures: write, ignored: ignored() }, Failures(File::from(read))))
+        let null = File::options().read(true).write(true).open("/dev/null").ok();
+        let nursery = Nursery { failures: write, null, ignored: ignored() };
+        Ok((nursery, Failures(File::from(read))))
     }
 
     /// Start the program.
@@ -199,7 +242,7 @@ impl Nursery {
         }
     }
 
-    fn prepare(&self, program: &Program<'_>) -> Option<Prepared> {
+    fn prepare<'a>(&'a self, program: &Program<'a>) -> Option<Prepared<'a>> {
         let words = program.words.iter().map(|word| CString::new(word.as_slice()).ok());
         let variables = program.environment.iter().map(|(name, value)| {
             let mut variable = Vec::with_capacity(name.len() + value.len() + 2);
@@ -212,9 +255,20 @@ impl Nursery {
             words: words.collect::<Option<_>>()?,
             variables: variables.collect::<Option<_>>()?,
             candidates: program.candidates(),
+            directory: program.directory,
+            input: self.descriptor(program.input),
+            output: self.descriptor(program.output),
             place: program.place,
             by_shell: program.by_shell,
         })
+    }
+
+    fn descriptor<'a>(&'a self, stream: Stream<'a>) -> Option<BorrowedFd<'a>> {
+        match stream {
+            Stream::Ours => None,
+            Stream::Null => self.null.as_ref().map(AsFd::as_fd),
+            Stream::Of(descriptor) => Some(descriptor),
+        }
     }
 
     /// In the child: tell PID 1 what failed. The status to end with.
@@ -242,7 +296,10 @@ impl Failures {
 }
 
 /// All that the child needs, made before the fork.
-struct Prepared {
+struct Prepared<'a> {
+    directory: Option<&'a Path>,
+    input: Option<BorrowedFd<'a>>,
+    output: Option<BorrowedFd<'a>>,
     words: Vec<CString>,
     variables: Vec<CString>,
     candidates: Vec<PathBuf>,
@@ -250,13 +307,22 @@ struct Prepared {
     by_shell: bool,
 }
 
-impl Prepared {
+impl Prepared<'_> {
     fn become_program(&self) -> Result<Infallible, (Deed, Failure)> {
         match self.place {
             Place::Session => {
                 setsid().map_err(|failure| (Deed::Session, failure))?;
             }
             Place::Terminal => take_terminal().map_err(|failure| (Deed::Terminal, failure))?,
+        }
+        if let Some(directory) = self.directory {
+            chdir(directory).map_err(|failure| (Deed::Directory, failure))?;
+        }
+        if let Some(input) = self.input {
+            dup2_stdin(input).map_err(|failure| (Deed::Streams, failure))?;
+        }
+        if let Some(output) = self.output {
+            dup2_stdout(output).map_err(|failure| (Deed::Streams, failure))?;
         }
         // We block all signals to read them from a descriptor; a program that inherited the mask
         // would be deaf to TERM. dash clears it for what it forks, bash does not.

@@ -55,8 +55,8 @@ pub struct Script {
 pub enum Program {
     /// `./run`.
     Run,
-    /// `./finish`, told how `./run` ended.
-    Finish(Exit),
+    /// `./finish`, told how `./run` ended, and as which process it ran.
+    Finish(Exit, Pid),
     /// `./control/X`, X being this letter.
     Control(u8),
 }

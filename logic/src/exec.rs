@@ -39,12 +39,17 @@ pub enum Deed {
     Session,
     /// Take the terminal (setpgid(2), tcsetpgrp(3)).
     Terminal,
+    /// Change to its directory.
+    Directory,
+    /// Put what it reads and writes in place (dup2(2)).
+    Streams,
     /// Become the program (execve(2)).
     Exec,
 }
 
 impl Deed {
-    const ALL: [Deed; 3] = [Deed::Session, Deed::Terminal, Deed::Exec];
+    const ALL: [Deed; 5] =
+        [Deed::Session, Deed::Terminal, Deed::Directory, Deed::Streams, Deed::Exec];
 
     /// The deed with this number, as `deed as u8` gives it.
     #[must_use]

@@ -52,7 +52,7 @@ pub struct Service {
     rest_until: Option<Instant>,
     owed: Deeds,
     ending: Ending,
-    ended: Exit,
+    ended: (Exit, Pid),
     unseen: Unseen,
     paused: bool,
     got_term: bool,
@@ -87,7 +87,7 @@ impl Service {
             rest_until: None,
             owed: Deeds::default(),
             ending: Ending::NotAsked,
-            ended: Exit::Code(0),
+            ended: (Exit::Code(0), Pid(0)),
             unseen: Unseen::Change,
             paused: false,
             got_term: false,
@@ -214,7 +214,8 @@ impl Service {
             return None;
         }
         if self.finish_due {
-            return self.start(Program::Finish(self.ended));
+            let (exit, pid) = self.ended;
+            return self.start(Program::Finish(exit, pid));
         }
         match (self.state, self.process) {
             (State::Run, Some(pid)) => self.next_owed(pid),
@@ -309,7 +310,7 @@ impl Service {
                 self.told = false;
                 self.owed = Deeds::default();
             }
-            Some(Program::Finish(_)) => {
+            Some(Program::Finish(..)) => {
                 self.state = State::Finish;
                 self.finish_due = false;
             }
@@ -328,7 +329,7 @@ impl Service {
     pub fn not_there(&mut self, now: Instant) {
         match self.asked.take() {
             Some(Program::Control(_)) => self.consulted = true,
-            Some(Program::Finish(_)) => self.is_down(now),
+            Some(Program::Finish(..)) => self.is_down(now),
             Some(Program::Run) | None => {}
         }
     }
@@ -339,7 +340,7 @@ impl Service {
         match self.asked.take() {
             // A script that stands in for a signal: then the signal itself.
             Some(Program::Control(_)) => self.consulted = true,
-            Some(Program::Finish(_)) => self.is_down(now),
+            Some(Program::Finish(..)) => self.is_down(now),
             Some(Program::Run) => {
                 self.refused = true;
                 self.rest_until = now.after(REST);
@@ -353,7 +354,7 @@ impl Service {
     pub fn exec_failed(&mut self, pid: Pid, deed: Birth, errno: Errno) -> Option<Program> {
         let program = match (self.control, self.state) {
             (Some((control, program)), _) if control == pid => program,
-            (_, State::Finish) => Program::Finish(self.ended),
+            (_, State::Finish) => Program::Finish(self.ended.0, self.ended.1),
             (_, State::Run | State::Down) => {
                 self.exec_failed = Some((deed, errno));
                 Program::Run
@@ -374,7 +375,7 @@ impl Service {
         } else if self.process == Some(pid) {
             self.process = None;
             if self.state == State::Run {
-                self.run_ended(now, exit);
+                self.run_ended(now, pid, exit);
             } else {
                 self.is_down(now);
             }
@@ -393,14 +394,16 @@ impl Service {
         }
     }
 
-    fn run_ended(&mut self, now: Instant, exit: Exit) {
+    fn run_ended(&mut self, now: Instant, pid: Pid, exit: Exit) {
         // As runit counts it: what could not be executed ended with 111.
-        self.ended = if self.exec_failed.take().is_some() {
-            Exit::Code(111)
-        } else {
-            self.said = None;
-            exit
+        let exit = match self.exec_failed.take() {
+            Some(_) => Exit::Code(111),
+            None => {
+                self.said = None;
+                exit
+            }
         };
+        self.ended = (exit, pid);
         let quickly = self.ends_quickly(now) && exit.is_success() && !self.told;
         self.quick_ends = if quickly { self.quick_ends.saturating_add(1) } else { 0 };
         self.owed = Deeds::default();

@@ -63,7 +63,12 @@ impl World {
                     self.next_pid += 1;
                 }
                 Action::LookWhoIsLeft => self.core.handle(self.now, Event::Left(self.left)),
-                Action::Signal(..)
+                Action::Scan
+                | Action::OpenServices
+                | Action::Publish(_)
+                | Action::CloseLog(_)
+                | Action::Forget(_)
+                | Action::Signal(..)
                 | Action::SignalAll(_)
                 | Action::Say(_)
                 | Action::LookWhetherDeaf(_)

@@ -1,0 +1,441 @@
+//! The service directories: found, watched, and served.
+
+use crate::doing::Doing;
+use crate::say;
+use crate::supervise::{Elsewhere, Supervise};
+use logic::contract::{Event, Program, ServiceId, Shape, Shown as Seen};
+use logic::status::{Status, Want};
+use logic::verbs::Verb;
+use logic::words::{Exit, Shown};
+use nix::fcntl::OFlag;
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+use nix::unistd::pipe2;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Descriptors kept free for everything else.
+const RESERVE: u64 = 16;
+/// What epoll calls the FIFO of service 0; below it stand the sources that are no service.
+pub const FIRST: u64 = 16;
+
+/// What tells one directory from another, whatever it is called.
+type Identity = (u64, u64);
+
+/// One service directory, or the `log` in it.
+struct Directory {
+    /// Its path, which a rename changes.
+    path: PathBuf,
+    /// Its name, as `sv` and messages say it.
+    name: String,
+    identity: Identity,
+    /// A service's log service.
+    log: Option<ServiceId>,
+    /// A log service's pipe: kept open at both ends, so that it survives either side's restart.
+    pipe: Option<(OwnedFd, OwnedFd)>,
+    is_log: bool,
+    supervise: Option<Supervise>,
+    watch: Option<WatchDescriptor>,
+}
+
+/// All of them.
+pub struct Directories {
+    root: PathBuf,
+    known: BTreeMap<ServiceId, Directory>,
+    next: u32,
+    inotify: Option<Inotify>,
+    root_watch: Option<WatchDescriptor>,
+    elsewhere: Elsewhere,
+    /// From now on somebody may look.
+    open: bool,
+    /// A directory waits for the end of its predecessor of the same name.
+    waiting: bool,
+    /// The highest descriptor that a service may take.
+    limit: u64,
+    said: Vec<String>,
+}
+
+impl Directories {
+    /// None yet; they will be looked for in `root`.
+    pub fn new(root: PathBuf, limit: u64, epoll: &Epoll, token: u64) -> Directories {
+        let mut all = Directories {
+            root,
+            known: BTreeMap::new(),
+            next: 0,
+            inotify: Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok(),
+            root_watch: None,
+            elsewhere: Elsewhere::default(),
+            open: false,
+            waiting: false,
+            limit: limit.saturating_sub(RESERVE),
+            said: Vec::new(),
+        };
+        let is_heard = all.inotify.as_ref().is_some_and(|inotify| {
+            epoll.add(inotify.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, token)).is_ok()
+        });
+        if !is_heard {
+            all.inotify = None;
+        }
+        all.watch_root();
+        all
+    }
+
+    fn watch_root(&mut self) {
+        let flags = AddWatchFlags::IN_CREATE
+            | AddWatchFlags::IN_DELETE
+            | AddWatchFlags::IN_MOVED_FROM
+            | AddWatchFlags::IN_MOVED_TO
+            | AddWatchFlags::IN_DELETE_SELF
+            | AddWatchFlags::IN_MOVE_SELF;
+        let watch = self.inotify.as_ref().map(|inotify| inotify.add_watch(&self.root, flags));
+        match watch {
+            Some(Ok(watch)) => self.root_watch = Some(watch),
+            // There may be no such directory; then there is nothing to watch.
+            _ if !self.root.is_dir() => {}
+            _ => self.say_once(&format!(
+                "cannot watch {}; send HUP to look again after a change",
+                self.root.display()
+            )),
+        }
+    }
+
+    /// Whether changes are noticed; if not, every verb is a reason to look.
+    pub fn are_watched(&self) -> bool {
+        self.root_watch.is_some()
+    }
+
+    fn say_once(&mut self, line: &str) {
+        if !self.said.iter().any(|said| said == line) {
+            say::warning(line);
+            // As many different ones as somebody would still read.
+            if self.said.len() < 100 {
+                self.said.push(line.to_string());
+            }
+        }
+    }
+
+    /// Look at the directories: what is there, and what is there no longer.
+    pub fn scan(&mut self) -> Vec<Event> {
+        if self.root_watch.is_none() {
+            self.watch_root();
+        }
+        let mut events = Vec::new();
+        let mut there: BTreeMap<Identity, (String, PathBuf)> = BTreeMap::new();
+        let mut names: Vec<_> =
+            fs::read_dir(&self.root).into_iter().flatten().flatten().map(|e| e.file_name()).collect();
+        names.sort();
+        for name in names {
+            let path = self.root.join(&name);
+            let name = Shown(name.as_encoded_bytes()).to_string();
+            let Ok(meta) = fs::metadata(&path) else { continue };
+            if name.starts_with('.') || !meta.is_dir() {
+                continue;
+            }
+            let identity = (meta.dev(), meta.ino());
+            if let Some((other, _)) = there.get(&identity) {
+                let line = format!("{name} is the directory of {other}; it is served once");
+                self.say_once(&line);
+                continue;
+            }
+            there.insert(identity, (name, path));
+        }
+        for (&id, directory) in self.known.iter_mut().filter(|(_, known)| !known.is_log) {
+            match there.remove(&directory.identity) {
+                Some((name, path)) => {
+                    directory.name = name;
+                    directory.path = path;
+                    let down = directory.path.join("down").exists();
+                    let log = directory.log.map(|log| (log, false));
+                    events.push(Event::Found(id, Shape { down, log }));
+                }
+                None => events.push(Event::Lost(id)),
+            }
+        }
+        self.rename_logs(&mut events);
+        let mut new: Vec<_> = there.into_iter().collect();
+        new.sort_by(|(_, (a, _)), (_, (b, _))| a.cmp(b));
+        self.waiting = false;
+        for (identity, (name, path)) in new {
+            if self.known.values().any(|known| known.name == name) {
+                // Its predecessor has to end first.
+                self.waiting = true;
+                continue;
+            }
+            events.push(self.add(identity, name, path));
+        }
+        events
+    }
+
+    /// A log service goes where its service goes.
+    fn rename_logs(&mut self, events: &mut [Event]) {
+        for event in events {
+            let Event::Found(id, Shape { log: Some((log, down)), .. }) = event else { continue };
+            let Some(service) = self.known.get(id) else { continue };
+            let (name, path) = (format!("{}/log", service.name), service.path.join("log"));
+            if let Some(directory) = self.known.get_mut(log) {
+                *down = path.join("down").exists();
+                directory.name = name;
+                directory.path = path;
+            }
+        }
+    }
+
+    fn add(&mut self, identity: Identity, name: String, path: PathBuf) -> Event {
+        let log_path = path.join("log");
+        let log = log_path.is_dir().then(|| {
+            let down = log_path.join("down").exists();
+            let directory = Directory {
+                pipe: self.pipe(&name),
+                is_log: true,
+                ..directory(log_path, format!("{name}/log"), identity)
+            };
+            (directory, down)
+        });
+        let down = path.join("down").exists();
+        let id = self.insert(directory(path, name, identity));
+        let log = log.map(|(directory, down)| (self.insert(directory), down));
+        if let (Some(directory), Some((log, _))) = (self.known.get_mut(&id), log) {
+            directory.log = Some(log);
+        }
+        Event::Found(id, Shape { down, log })
+    }
+
+    fn insert(&mut self, directory: Directory) -> ServiceId {
+        let id = ServiceId(self.next);
+        self.next = self.next.wrapping_add(1);
+        self.known.insert(id, directory);
+        id
+    }
+
+    fn pipe(&mut self, name: &str) -> Option<(OwnedFd, OwnedFd)> {
+        let pipe = pipe2(OFlag::O_CLOEXEC);
+        if let Err(errno) = pipe {
+            self.say_once(&format!("{name}: cannot make its log pipe: {}", errno.desc()));
+        }
+        pipe.ok()
+    }
+
+    /// From now on somebody may look: make and hold `supervise/` of every service.
+    pub fn open(&mut self, epoll: &Epoll) {
+        self.open = true;
+        for id in self.known.keys().copied().collect::<Vec<_>>() {
+            self.open_one(id, epoll);
+        }
+    }
+
+    fn open_one(&mut self, id: ServiceId, epoll: &Epoll) {
+        let Some(directory) = self.known.get_mut(&id) else { return };
+        let opened = Supervise::open(&directory.path, &directory.name, &mut self.elsewhere)
+            .and_then(|supervise| {
+                let event = EpollEvent::new(EpollFlags::EPOLLIN, FIRST + u64::from(id.0));
+                let added = epoll.add(supervise.control().as_fd(), event);
+                added.doing("wait for", supervise.directory()).map(|()| supervise)
+            });
+        match opened {
+            Ok(supervise) if descriptor(supervise.control()) > self.limit => {
+                let line = format!(
+                    "{}: no descriptor is left for it; it runs, but sv cannot control it",
+                    directory.name
+                );
+                self.say_once(&line);
+            }
+            Ok(supervise) => {
+                let gone = AddWatchFlags::IN_DELETE | AddWatchFlags::IN_DELETE_SELF;
+                let watch = self.inotify.as_ref().and_then(|inotify| {
+                    inotify.add_watch(supervise.directory(), gone).ok()
+                });
+                directory.watch = watch;
+                directory.supervise = Some(supervise);
+            }
+            Err(error) => {
+                let line = format!("{error}; it runs, but sv cannot control it");
+                self.say_once(&line);
+            }
+        }
+    }
+
+    /// Show what is seen of a service. One that nobody can look at yet is opened first.
+    pub fn publish(&mut self, id: ServiceId, seen: Seen, ago: Duration, epoll: &Epoll) {
+        if !self.open {
+            return;
+        }
+        if self.known.get(&id).is_some_and(|directory| directory.supervise.is_none()) {
+            self.open_one(id, epoll);
+        }
+        let supervise = self.known.get(&id).and_then(|directory| directory.supervise.as_ref());
+        let Some(supervise) = supervise else { return };
+        let status = status(seen, ago);
+        if let Err(error) = supervise.publish(&status, seen.want == Want::Exit) {
+            self.say_once(&format!("{error}; sv may see an old status"));
+        }
+    }
+
+    /// What came through `control`.
+    pub fn read(&mut self, id: ServiceId) -> Vec<Event> {
+        let supervise = self.known.get_mut(&id).and_then(|known| known.supervise.as_mut());
+        let bytes = supervise.map(Supervise::read).unwrap_or_default();
+        let verbs = bytes.into_iter().filter_map(Verb::from_byte);
+        verbs.map(|verb| Event::Verb(id, verb)).collect()
+    }
+
+    /// What inotify says: `Event::Changed`, and the services whose `supervise/` lost a file and has
+    /// been made anew.
+    pub fn hear_changes(&mut self, epoll: &Epoll) -> (Option<Event>, Vec<ServiceId>) {
+        let Some(inotify) = &self.inotify else { return (None, Vec::new()) };
+        let mut changed = None;
+        let mut hurt = Vec::new();
+        while let Ok(heard) = inotify.read_events() {
+            for event in heard {
+                if Some(event.wd) == self.root_watch
+                    || event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW)
+                {
+                    changed = Some(Event::Changed);
+                    if event.mask.contains(AddWatchFlags::IN_IGNORED) {
+                        self.root_watch = None;
+                    }
+                } else {
+                    hurt.push(event.wd);
+                }
+            }
+        }
+        let is_hurt = |known: &Directory| known.watch.is_some_and(|watch| hurt.contains(&watch));
+        let ids: Vec<_> =
+            self.known.iter().filter(|(_, known)| is_hurt(known)).map(|(&id, _)| id).collect();
+        // What ends with its service directory is not healed.
+        let healed: Vec<_> = ids.into_iter().filter(|id| self.is_there(*id)).collect();
+        for &id in &healed {
+            if let Some(directory) = self.known.get_mut(&id) {
+                directory.supervise = None;
+                directory.watch = None;
+            }
+            self.open_one(id, epoll);
+        }
+        (changed, healed)
+    }
+
+    fn is_there(&self, id: ServiceId) -> bool {
+        self.known.get(&id).is_some_and(|directory| directory.path.is_dir())
+    }
+
+    /// Close our ends of the pipe to a log service: its end of file.
+    pub fn close_log(&mut self, id: ServiceId) {
+        if let Some(directory) = self.known.get_mut(&id) {
+            directory.pipe = None;
+        }
+    }
+
+    /// Close what is held for a service. Whether another waits for its place.
+    pub fn forget(&mut self, id: ServiceId) -> bool {
+        let Some(directory) = self.known.remove(&id) else { return false };
+        if let (Some(inotify), Some(watch)) = (&self.inotify, directory.watch) {
+            // The directory may be gone, and the watch with it.
+            let _ = inotify.rm_watch(watch);
+        }
+        self.waiting
+    }
+
+    /// The name of a service.
+    pub fn name(&self, id: ServiceId) -> &str {
+        self.known.get(&id).map_or("", |directory| &directory.name)
+    }
+
+    /// Where a service is started.
+    pub fn path(&self, id: ServiceId) -> &Path {
+        self.known.get(&id).map_or(Path::new("/"), |directory| &directory.path)
+    }
+
+    /// What a service reads, if it is a log service: its pipe.
+    pub fn input(&self, id: ServiceId) -> Option<BorrowedFd<'_>> {
+        let pipe = self.known.get(&id)?.pipe.as_ref()?;
+        Some(pipe.0.as_fd())
+    }
+
+    /// Where a service writes, if it has a log service: that one's pipe.
+    pub fn output(&self, id: ServiceId) -> Option<BorrowedFd<'_>> {
+        let log = self.known.get(&id)?.log?;
+        let pipe = self.known.get(&log)?.pipe.as_ref()?;
+        Some(pipe.1.as_fd())
+    }
+
+    /// Whether the script is there to be started. `run` is always tried, so that it is said why
+    /// not; runit asks of `finish` that it can be read, and of `control/X` that it can be executed.
+    pub fn has(&self, id: ServiceId, program: Program) -> bool {
+        let file = self.path(id).join(script(program));
+        match program {
+            Program::Run => true,
+            Program::Finish(..) => fs::File::open(file).is_ok(),
+            Program::Control(_) => {
+                nix::unistd::access(&file, nix::unistd::AccessFlags::X_OK).is_ok()
+            }
+        }
+    }
+
+    /// The words to start it with.
+    pub fn words(&self, id: ServiceId, program: Program) -> Vec<Vec<u8>> {
+        let mut words = vec![script(program).into_bytes()];
+        if let Program::Finish(exit, pid) = program {
+            // runit's two; then, as s6 has them, the name and the process group.
+            let (code, signal) = match exit {
+                Exit::Code(code) => (i32::from(code), 0),
+                Exit::Signal(signal) => (-1, signal.0),
+            };
+            let name = self.name(id).to_string();
+            let more = [code.to_string(), signal.to_string(), name, pid.to_string()];
+            words.extend(more.map(String::into_bytes));
+        }
+        words
+    }
+}
+
+fn directory(path: PathBuf, name: String, identity: Identity) -> Directory {
+    Directory {
+        path,
+        name,
+        identity,
+        log: None,
+        pipe: None,
+        is_log: false,
+        supervise: None,
+        watch: None,
+    }
+}
+
+fn descriptor(file: &fs::File) -> u64 {
+    u64::try_from(file.as_raw_fd()).unwrap_or(u64::MAX)
+}
+
+/// The file of a program, seen from the service directory.
+fn script(program: Program) -> String {
+    match program {
+        Program::Run => "./run".to_string(),
+        Program::Finish(..) => "./finish".to_string(),
+        Program::Control(letter) => format!("./control/{}", char::from(letter)),
+    }
+}
+
+/// What is shown, on the clock that everybody has.
+fn status(seen: Seen, ago: Duration) -> Status {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = now.saturating_sub(ago);
+    Status {
+        state: seen.state,
+        want: seen.want,
+        pid: seen.pid,
+        paused: seen.paused,
+        got_term: seen.got_term,
+        since: (since.as_secs(), since.subsec_nanos()),
+    }
+}
+
+/// Where services are: the service directory, or what SVDIR says.
+pub fn root(environment: &logic::environment::Environment) -> PathBuf {
+    match environment.get(b"SVDIR") {
+        Some(directory) if !directory.is_empty() => crate::spawn::path(directory).to_path_buf(),
+        _ => PathBuf::from("/etc/service"),
+    }
+}
+

@@ -1,0 +1,192 @@
+//! `supervise/`: what `sv` sees of a service, and how it speaks to us. The files and their bytes are
+//! runit's (runsv(8)), so that any `sv` will do.
+//!
+//! It stands in the service directory, or where the link of that name leads. Where that cannot be
+//! written, it stands below a directory of our own in the first place that can.
+
+use crate::doing::{Doing, Error};
+use crate::say;
+use logic::status::Status;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Where our own directory may stand, if service directories cannot be written.
+const PLACES: [&str; 3] = ["/run", "/tmp", "/dev/shm"];
+/// Its name there.
+const OWN: &str = "my_init";
+/// As many bytes of `control` as are read at once.
+const BYTES: usize = 64;
+
+/// What is held open for one service.
+pub struct Supervise {
+    directory: PathBuf,
+    /// Opened for reading and writing, so that it never reports the end of a writer.
+    control: File,
+    /// Only where `ok` is a FIFO of its own: an image may let somebody ask, but not command.
+    _ok: Option<File>,
+    _lock: Option<Flock<File>>,
+}
+
+impl Supervise {
+    /// Make what is missing of `supervise/`, and hold it.
+    ///
+    /// # Errors
+    /// Neither the service directory nor any other place can be written.
+    pub fn open(service: &Path, name: &str, elsewhere: &mut Elsewhere) -> Result<Supervise, Error> {
+        let inside = service.join("supervise");
+        match Supervise::open_in(&inside) {
+            Ok(supervise) => Ok(supervise),
+            Err(error) => {
+                let Some(other) = elsewhere.place(name) else { return Err(error) };
+                make_directory(&other).doing("make", &other)?;
+                Supervise::open_in(&other)
+            }
+        }
+    }
+
+    fn open_in(directory: &Path) -> Result<Supervise, Error> {
+        make_directory(directory).doing("make", directory)?;
+        let (control, ok) = (directory.join("control"), directory.join("ok"));
+        make_fifo(&control)?;
+        link_ok(&control, &ok)?;
+        let held = open_fifo(&control)?;
+        let same = |a: &Path, b: &Path| {
+            let identity = |path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+            identity(a) == identity(b)
+        };
+        let ok = if same(&control, &ok) { None } else { Some(open_fifo(&ok)?) };
+        let lock = directory.join("lock");
+        let file = File::options().append(true).create(true).mode(0o600).open(&lock);
+        let lock = match Flock::lock(file.doing("open", &lock)?, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Some(lock),
+            Err((_, errno)) => {
+                let error = Err::<(), Errno>(errno).doing("lock", &lock);
+                let why = error.err().map(|error| error.to_string()).unwrap_or_default();
+                say::warning(&format!("{why}; is another supervisor at work?"));
+                None
+            }
+        };
+        Ok(Supervise { directory: directory.to_path_buf(), control: held, _ok: ok, _lock: lock })
+    }
+
+    /// Where it stands.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The descriptor to wait for.
+    pub fn control(&self) -> &File {
+        &self.control
+    }
+
+    /// The next bytes of `control`, as many as there are, up to a bound.
+    pub fn read(&mut self) -> Vec<u8> {
+        let mut bytes = [0; BYTES];
+        let count = self.control.read(&mut bytes).unwrap_or(0);
+        bytes.get(..count).unwrap_or_default().to_vec()
+    }
+
+    /// Show the status: each of the three files is replaced whole.
+    ///
+    /// # Errors
+    /// The first that could not be.
+    pub fn publish(&self, status: &Status, want_exit: bool) -> Result<(), Error> {
+        let pid = status.pid_text();
+        let stat = status.stat_text(want_exit);
+        self.replace("pid", pid.as_bytes())?;
+        self.replace("stat", stat.as_bytes())?;
+        self.replace("status", &status.to_bytes())
+    }
+
+    fn replace(&self, name: &str, contents: &[u8]) -> Result<(), Error> {
+        let path = self.directory.join(name);
+        let new = self.directory.join(format!("{name}.new"));
+        fs::write(&new, contents).doing("write", &new)?;
+        fs::rename(&new, &path).doing("write", &path)
+    }
+}
+
+/// A directory only we may enter; what is there already keeps its mode. A link that leads nowhere
+/// yet (Debian's packages ship such links into /run) gets the directory it leads to.
+fn make_directory(directory: &Path) -> std::io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let leads_to = fs::read_link(directory).ok();
+    let target = match &leads_to {
+        Some(target) => &directory.parent().unwrap_or(Path::new("/")).join(target),
+        None => directory,
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(target)
+}
+
+fn make_fifo(path: &Path) -> Result<(), Error> {
+    match fs::symlink_metadata(path) {
+        Ok(file) if file.file_type().is_fifo() => return Ok(()),
+        Ok(_) => fs::remove_file(path).doing("replace", path)?,
+        Err(_) => {}
+    }
+    mkfifo(path, Mode::from_bits_truncate(0o600)).doing("make", path)
+}
+
+/// `ok` is one more name of `control`, which saves a descriptor; unless it was found as a FIFO that
+/// somebody gave another mode or owner.
+fn link_ok(control: &Path, ok: &Path) -> Result<(), Error> {
+    if let (Ok(asked), Ok(commanded)) = (fs::symlink_metadata(ok), fs::metadata(control)) {
+        let rights = |file: &fs::Metadata| (file.mode(), file.uid(), file.gid());
+        let is_own = asked.file_type().is_fifo() && rights(&asked) != rights(&commanded);
+        if is_own || asked.ino() == commanded.ino() {
+            return Ok(());
+        }
+        fs::remove_file(ok).doing("replace", ok)?;
+    }
+    // Some file systems have no links; then it is a FIFO of its own.
+    fs::hard_link(control, ok).or_else(|_| make_fifo(ok).map_err(std::io::Error::other)).doing("make", ok)
+}
+
+fn open_fifo(path: &Path) -> Result<File, Error> {
+    let mut options = File::options();
+    options.read(true).write(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    options.open(path).doing("open", path)
+}
+
+/// The directory of our own for services whose directory cannot be written.
+#[derive(Default)]
+pub struct Elsewhere {
+    /// Looked for once: found, or nowhere.
+    directory: Option<Option<PathBuf>>,
+}
+
+impl Elsewhere {
+    fn place(&mut self, name: &str) -> Option<PathBuf> {
+        let directory = self.directory.get_or_insert_with(|| {
+            let directory = PLACES.iter().find_map(|place| fresh(Path::new(place)).ok());
+            if let Some(directory) = &directory {
+                let shown = directory.display();
+                say::warning(&format!("the services' supervise directories are in {shown}/service"));
+            }
+            directory
+        });
+        Some(directory.as_ref()?.join("service").join(name).join("supervise"))
+    }
+}
+
+/// A directory nobody else had a hand in: one left by an earlier boot is removed, one that is not
+/// ours makes us look elsewhere.
+fn fresh(place: &Path) -> std::io::Result<PathBuf> {
+    let directory = place.join(OWN);
+    if let Ok(old) = fs::symlink_metadata(&directory) {
+        if old.uid() != nix::unistd::geteuid().as_raw() || !old.is_dir() {
+            return Err(Errno::EEXIST.into());
+        }
+        fs::remove_dir_all(&directory)?;
+    }
+    fs::DirBuilder::new().mode(0o700).create(&directory)?;
+    Ok(directory)
+}
