@@ -3,13 +3,15 @@
 
 use crate::environment::Container;
 use crate::nested::Lock;
-use crate::spawn::{Failures, Nursery, Place, Program};
-use crate::{nested, processes, say, spawn};
-use logic::contract::{Action, Event, Notice, Plan, Role, Script, Scripts};
+use crate::services::Directories;
+use crate::spawn::{Failures, Nursery, Place, Program, Stream};
+use crate::{nested, notices, processes, say, services, spawn};
+use logic::contract::{Action, Event, Notice, Plan, Role, Script, Scripts, ServiceId};
 use logic::environment::{Environment, Settings, settings};
 use logic::exec::{Deed, Errno};
 use logic::init::Init;
 use logic::options::{self, Flag, Options};
+use logic::status::UnixTime;
 use logic::words::{Instant, Signal, shown_words};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::signal::SigSet;
@@ -17,6 +19,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Wrong usage; the predecessor's code.
 const USAGE: u8 = 2;
@@ -78,12 +81,7 @@ fn run_nested(options: &Options, docker: Environment, mask: &SigSet, first: i32)
         return USAGE;
     }
     let environment = Container::beside(docker, first);
-    let program = Program {
-        words: &options.command,
-        environment: &environment,
-        place: Place::Session,
-        by_shell: true,
-    };
+    let program = Program::command(&options.command, &environment);
     // What was pending may end us now, as it would end any command.
     let errno = match mask.thread_unblock() {
         Ok(()) => spawn::replace(&program),
@@ -108,6 +106,11 @@ fn close_stray_descriptors() {
     }
 }
 
+/// As many sources as are heard of at one wake-up; others come with the next.
+const EVENTS: usize = 32;
+/// What epoll calls the sources that are no service.
+const SOURCE: u64 = 0;
+
 /// What acts for the core.
 struct Hands {
     core: Init,
@@ -116,6 +119,7 @@ struct Hands {
     settings: Settings,
     complaints: Vec<String>,
     scripts: Vec<PathBuf>,
+    directories: Directories,
     terminal: bool,
     nursery: Nursery,
     failures: Failures,
@@ -131,8 +135,9 @@ impl Hands {
         let signals = SignalFd::with_flags(mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let (nursery, failures) = Nursery::open()?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        epoll.add(signals.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
-        epoll.add(failures.0.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
+        epoll.add(signals.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, SOURCE))?;
+        epoll.add(failures.0.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, SOURCE))?;
+        let directories = Directories::new(nursery.descriptors(), &epoll, SOURCE);
         let plan = Plan {
             insecure_key: options.has(Flag::InsecureKey),
             startup_files: !options.has(Flag::SkipStartupFiles),
@@ -148,6 +153,7 @@ impl Hands {
             settings: Settings::default(),
             complaints: Vec::new(),
             scripts: Vec::new(),
+            directories,
             terminal: plan.terminal,
             nursery,
             failures,
@@ -176,14 +182,18 @@ impl Hands {
                 }
                 self.perform(action);
             }
-            self.sleep();
+            let sources = self.sleep();
             self.hear_signals();
             self.hear_failures();
+            for source in sources {
+                self.hear_services(source);
+            }
+            self.hear_changes();
         }
     }
 
     /// Until an event or the deadline.
-    fn sleep(&self) {
+    fn sleep(&self) -> Vec<u64> {
         let wait = self.core.deadline().map(|at| self.now().until(at));
         // In whole milliseconds, up: waking early would be polling.
         let wait = wait.map(|wait| wait.saturating_add(std::time::Duration::from_micros(999)));
@@ -191,9 +201,10 @@ impl Hands {
             None => EpollTimeout::NONE,
             Some(wait) => EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::MAX),
         };
-        let mut events = [EpollEvent::empty(); 2];
-        // Whatever woke us, or failed to let us sleep, each source is asked in turn.
-        let _ = self.epoll.wait(&mut events, timeout);
+        let mut events = [EpollEvent::empty(); EVENTS];
+        // If we are not let sleep, each source is asked all the same.
+        let count = self.epoll.wait(&mut events, timeout).unwrap_or(0);
+        events.iter().take(count).map(EpollEvent::data).collect()
     }
 
     fn hear_signals(&mut self) {
@@ -231,6 +242,7 @@ impl Hands {
             Action::LoadEnvironment => {
                 self.container.load();
                 self.read_settings();
+                self.directories.settle(services::root(&self.container.environment));
             }
             Action::ReloadEnvironment => {
                 self.container.reload();
@@ -252,6 +264,15 @@ impl Hands {
             Action::TakeTerminalBack => {
                 // TTOU, which a process in the background gets for this, is blocked.
                 let _ = nix::unistd::tcsetpgrp(std::io::stdin(), nix::unistd::getpgrp());
+            }
+            Action::Scan => self.scan(),
+            Action::OpenServices => self.directories.open(&self.epoll),
+            Action::Publish(id) => self.publish(id),
+            Action::CloseLog(id) => self.directories.close_log(id),
+            Action::Forget(id) => {
+                if self.directories.forget(id) {
+                    self.hear(Event::Changed);
+                }
             }
             Action::Say(notice) => self.say(notice),
             Action::Exit(_) => {}
@@ -283,16 +304,56 @@ impl Hands {
         executables(scripts)
     }
 
+    fn scan(&mut self) {
+        for event in self.directories.scan() {
+            self.hear(event);
+        }
+    }
+
+    fn publish(&mut self, id: ServiceId) {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if let Some(status) = self.core.status(id, self.now(), UnixTime(wall)) {
+            self.directories.publish(id, &status, &self.epoll);
+        }
+    }
+
+    fn hear_services(&mut self, token: u64) {
+        let Some(number) = token.checked_sub(services::FIRST) else { return };
+        let id = ServiceId(u32::try_from(number).unwrap_or(u32::MAX));
+        for event in self.directories.read(id) {
+            self.hear(event);
+            if !self.directories.are_watched() {
+                self.hear(Event::Changed);
+            }
+        }
+    }
+
+    fn hear_changes(&mut self) {
+        let (changed, healed) = self.directories.hear_changes(&self.epoll);
+        if let Some(event) = changed {
+            self.hear(event);
+        }
+        for id in healed {
+            self.publish(id);
+        }
+    }
+
     fn start(&mut self, role: Role) {
-        if let Role::Script(Script { of, index }) = role
-            && of != Scripts::InsecureKey
+        let is_there = match role {
+            Role::MainCommand | Role::Script(Script { of: Scripts::InsecureKey, .. }) => true,
             // An earlier script may have removed it, or taken its permission.
-            && !self.scripts.get(index).is_some_and(|script| is_executable(script))
-        {
-            return self.core.not_there();
+            Role::Script(Script { index, .. }) => {
+                self.scripts.get(index).is_some_and(|script| is_executable(script))
+            }
+            Role::Service(id, program) => self.directories.has(id, program),
+        };
+        if !is_there {
+            return self.core.not_there(self.now());
         }
         let words = self.words(role);
-        say::info(&format!("Running {}...", shown_words(&words)));
+        if !matches!(role, Role::Service(..)) {
+            say::info(&format!("Running {}...", shown_words(&words)));
+        }
         match self.nursery.start(&self.program(role, &words)) {
             Ok(pid) => self.core.started(self.now(), pid),
             Err(errno) => self.core.start_refused(self.now(), errno),
@@ -306,69 +367,38 @@ impl Hands {
                 let script = self.scripts.get(index).into_iter();
                 script.map(|path| path.as_os_str().as_encoded_bytes().to_vec()).collect()
             }
+            Role::Service(id, program) => self.directories.words(id, program),
         }
     }
 
     fn program<'a>(&'a self, role: Role, words: &'a [Vec<u8>]) -> Program<'a> {
-        let is_main = role == Role::MainCommand;
-        Program {
-            words,
-            environment: &self.container.environment,
-            place: if is_main && self.terminal { Place::Terminal } else { Place::Session },
-            by_shell: is_main,
+        let program = Program::command(words, &self.container.environment);
+        match role {
+            Role::MainCommand if self.terminal => Program { place: Place::Terminal, ..program },
+            Role::MainCommand => program,
+            Role::Script(_) => Program { by_shell: false, ..program },
+            Role::Service(id, _) => Program {
+                by_shell: false,
+                directory: Some(self.directories.path(id)),
+                input: self.directories.input(id).map_or(Stream::Null, Stream::Of),
+                output: self.directories.output(id).map_or(Stream::Ours, Stream::Of),
+                ..program
+            },
         }
     }
 
-    /// In the predecessor's words, where it had words.
     fn say(&self, notice: Notice) {
-        match notice {
-            Notice::BootingServices => say::info("Booting runit daemon..."),
-            Notice::ServicesBooted => {
-                say::info(&format!("Runit started as PID {}", std::process::id()));
-            }
-            Notice::MainExited(exit) => {
-                say::info(&format!("{} exited with {exit}.", self.name(Role::MainCommand)));
-            }
-            Notice::ScriptFailed(script, exit) => {
-                say::warning(&format!("{} failed with {exit}", self.name(Role::Script(script))));
-            }
-            Notice::CannotRun(role, deed, errno) => {
+        notices::say(
+            notice,
+            |role| match role {
+                Role::Service(id, _) => self.directories.name(id).to_string(),
+                role => shown_words(self.words(role).get(..1).unwrap_or_default()),
+            },
+            |role, deed, errno| {
                 let words = self.words(role);
-                say::warning(&self.program(role, &words).cannot_run(deed, errno));
-            }
-            Notice::CannotStart(role, errno) => say::warning(&format!(
-                "cannot start {}: {}; trying again every second",
-                self.name(role),
-                spawn::describe(errno)
-            )),
-            Notice::ScriptSkipped(script, errno) => say::warning(&format!(
-                "cannot start {}: {}; the stop goes on without it",
-                self.name(Role::Script(script)),
-                spawn::describe(errno)
-            )),
-            Notice::ScriptsLeftOut(of) => {
-                let hooks = if of == Scripts::PreShutdown { "pre" } else { "post" };
-                say::warning(&format!("no time left for the {hooks}-shutdown scripts"));
-            }
-            Notice::ShuttingDown(role, pid) => {
-                say::info(&format!("Shutting down {} (PID {pid})...", self.name(role)));
-            }
-            Notice::Forcing(role, pid) => say::warning(&format!(
-                "{} (PID {pid}) did not shut down in time. Forcing it to exit.",
-                self.name(role)
-            )),
-            Notice::ShuttingDownServices => {
-                say::info(&format!("Shutting down runit daemon (PID {})...", std::process::id()));
-            }
-            Notice::KillingAll => say::info("Killing all processes..."),
-            Notice::ForcingAll => {
-                say::warning("Not all processes have exited in time. Forcing them to exit.");
-            }
-        }
-    }
-
-    fn name(&self, role: Role) -> String {
-        shown_words(self.words(role).get(..1).unwrap_or_default())
+                self.program(role, &words).cannot_run(deed, errno)
+            },
+        );
     }
 }
 

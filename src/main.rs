@@ -8,10 +8,13 @@ mod doing;
 mod environment;
 mod init;
 mod nested;
+mod notices;
 mod processes;
 mod say;
+mod services;
 mod setuser;
 mod spawn;
+mod supervise;
 
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;

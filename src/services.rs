@@ -3,8 +3,8 @@
 use crate::doing::Doing;
 use crate::say;
 use crate::supervise::{Elsewhere, Supervise};
-use logic::contract::{Event, Program, ServiceId, Shape, Shown as Seen};
-use logic::status::{Status, Want};
+use logic::contract::{Event, Program, ServiceId, Shape};
+use logic::status::Status;
 use logic::verbs::Verb;
 use logic::words::{Exit, Shown};
 use nix::fcntl::OFlag;
@@ -16,7 +16,6 @@ use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Descriptors kept free for everything else.
 const RESERVE: u64 = 16;
@@ -60,10 +59,10 @@ pub struct Directories {
 }
 
 impl Directories {
-    /// None yet; they will be looked for in `root`.
-    pub fn new(root: PathBuf, limit: u64, epoll: &Epoll, token: u64) -> Directories {
+    /// None yet. No descriptor above the `limit` is theirs; changes come as `token`.
+    pub fn new(limit: u64, epoll: &Epoll, token: u64) -> Directories {
         let mut all = Directories {
-            root,
+            root: PathBuf::new(),
             known: BTreeMap::new(),
             next: 0,
             inotify: Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok(),
@@ -80,8 +79,13 @@ impl Directories {
         if !is_heard {
             all.inotify = None;
         }
-        all.watch_root();
         all
+    }
+
+    /// They are in `root`.
+    pub fn settle(&mut self, root: PathBuf) {
+        self.root = root;
+        self.watch_root();
     }
 
     fn watch_root(&mut self) {
@@ -125,8 +129,12 @@ impl Directories {
         }
         let mut events = Vec::new();
         let mut there: BTreeMap<Identity, (String, PathBuf)> = BTreeMap::new();
-        let mut names: Vec<_> =
-            fs::read_dir(&self.root).into_iter().flatten().flatten().map(|e| e.file_name()).collect();
+        let mut names: Vec<_> = fs::read_dir(&self.root)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|e| e.file_name())
+            .collect();
         names.sort();
         for name in names {
             let path = self.root.join(&name);
@@ -245,9 +253,10 @@ impl Directories {
             }
             Ok(supervise) => {
                 let gone = AddWatchFlags::IN_DELETE | AddWatchFlags::IN_DELETE_SELF;
-                let watch = self.inotify.as_ref().and_then(|inotify| {
-                    inotify.add_watch(supervise.directory(), gone).ok()
-                });
+                let watch = self
+                    .inotify
+                    .as_ref()
+                    .and_then(|inotify| inotify.add_watch(supervise.directory(), gone).ok());
                 directory.watch = watch;
                 directory.supervise = Some(supervise);
             }
@@ -259,7 +268,7 @@ impl Directories {
     }
 
     /// Show what is seen of a service. One that nobody can look at yet is opened first.
-    pub fn publish(&mut self, id: ServiceId, seen: Seen, ago: Duration, epoll: &Epoll) {
+    pub fn publish(&mut self, id: ServiceId, status: &Status, epoll: &Epoll) {
         if !self.open {
             return;
         }
@@ -268,8 +277,7 @@ impl Directories {
         }
         let supervise = self.known.get(&id).and_then(|directory| directory.supervise.as_ref());
         let Some(supervise) = supervise else { return };
-        let status = status(seen, ago);
-        if let Err(error) = supervise.publish(&status, seen.want == Want::Exit) {
+        if let Err(error) = supervise.publish(status) {
             self.say_once(&format!("{error}; sv may see an old status"));
         }
     }
@@ -417,20 +425,6 @@ fn script(program: Program) -> String {
     }
 }
 
-/// What is shown, on the clock that everybody has.
-fn status(seen: Seen, ago: Duration) -> Status {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let since = now.saturating_sub(ago);
-    Status {
-        state: seen.state,
-        want: seen.want,
-        pid: seen.pid,
-        paused: seen.paused,
-        got_term: seen.got_term,
-        since: (since.as_secs(), since.subsec_nanos()),
-    }
-}
-
 /// Where services are: the service directory, or what SVDIR says.
 pub fn root(environment: &logic::environment::Environment) -> PathBuf {
     match environment.get(b"SVDIR") {
@@ -438,4 +432,3 @@ pub fn root(environment: &logic::environment::Environment) -> PathBuf {
         _ => PathBuf::from("/etc/service"),
     }
 }
-

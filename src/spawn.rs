@@ -9,6 +9,7 @@ use logic::exec::{Deed, Errno, Look, is_text, reason};
 use logic::words::{Pid, Shown};
 use nix::errno::Errno as Failure;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::SigSet;
 use nix::unistd::{
     ForkResult, chdir, dup2_stdin, dup2_stdout, execve, fork, getpid, pipe2, setpgid, setsid,
@@ -195,6 +196,8 @@ pub struct Nursery {
     failures: OwnedFd,
     /// What a service reads, where there is a /dev/null.
     null: Option<File>,
+    /// How many descriptors we may have, and how many our children shall be told.
+    limits: (u64, Option<(u64, u64)>),
     /// The signals we ignore, or were born ignoring: children shall not.
     ignored: Vec<i32>,
 }
@@ -211,8 +214,13 @@ impl Nursery {
         let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
         fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         let null = File::options().read(true).write(true).open("/dev/null").ok();
-        let nursery = Nursery { failures: write, null, ignored: ignored() };
+        let nursery = Nursery { failures: write, null, limits: raise_limits(), ignored: ignored() };
         Ok((nursery, Failures(File::from(read))))
+    }
+
+    /// How many descriptors we may have.
+    pub fn descriptors(&self) -> u64 {
+        self.limits.0
     }
 
     /// Start the program.
@@ -255,6 +263,7 @@ impl Nursery {
             words: words.collect::<Option<_>>()?,
             variables: variables.collect::<Option<_>>()?,
             candidates: program.candidates(),
+            limits: self.limits.1,
             directory: program.directory,
             input: self.descriptor(program.input),
             output: self.descriptor(program.output),
@@ -297,6 +306,7 @@ impl Failures {
 
 /// All that the child needs, made before the fork.
 struct Prepared<'a> {
+    limits: Option<(u64, u64)>,
     directory: Option<&'a Path>,
     input: Option<BorrowedFd<'a>>,
     output: Option<BorrowedFd<'a>>,
@@ -314,6 +324,10 @@ impl Prepared<'_> {
                 setsid().map_err(|failure| (Deed::Session, failure))?;
             }
             Place::Terminal => take_terminal().map_err(|failure| (Deed::Terminal, failure))?,
+        }
+        if let Some((soft, hard)) = self.limits {
+            // What could be raised can be lowered.
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, soft, hard);
         }
         if let Some(directory) = self.directory {
             chdir(directory).map_err(|failure| (Deed::Directory, failure))?;
@@ -350,6 +364,16 @@ fn take_terminal() -> nix::Result<()> {
     let own = nix::unistd::Pid::from_raw(0);
     setpgid(own, own)?;
     tcsetpgrp(std::io::stdin(), getpid())
+}
+
+/// Have as many descriptors as we may: some are needed for each service. How many there are, and
+/// the limits our children shall have, if they are others.
+fn raise_limits() -> (u64, Option<(u64, u64)>) {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return (u64::MAX, None) };
+    if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() {
+        return (hard, Some((soft, hard)));
+    }
+    (soft, None)
 }
 
 /// SIGPIPE, which Rust's start-up ignores, and what we were born ignoring. Where /proc is missing

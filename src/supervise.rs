@@ -20,6 +20,8 @@ use std::path::{Path, PathBuf};
 const PLACES: [&str; 3] = ["/run", "/tmp", "/dev/shm"];
 /// Its name there.
 const OWN: &str = "my_init";
+/// Who may ask and command: the owner.
+const FIFO_MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 /// As many bytes of `control` as are read at once.
 const BYTES: usize = 64;
 
@@ -96,9 +98,9 @@ impl Supervise {
     ///
     /// # Errors
     /// The first that could not be.
-    pub fn publish(&self, status: &Status, want_exit: bool) -> Result<(), Error> {
+    pub fn publish(&self, status: &Status) -> Result<(), Error> {
         let pid = status.pid_text();
-        let stat = status.stat_text(want_exit);
+        let stat = status.stat_text();
         self.replace("pid", pid.as_bytes())?;
         self.replace("stat", stat.as_bytes())?;
         self.replace("status", &status.to_bytes())
@@ -132,7 +134,7 @@ fn make_fifo(path: &Path) -> Result<(), Error> {
         Ok(_) => fs::remove_file(path).doing("replace", path)?,
         Err(_) => {}
     }
-    mkfifo(path, Mode::from_bits_truncate(0o600)).doing("make", path)
+    mkfifo(path, FIFO_MODE).doing("make", path)
 }
 
 /// `ok` is one more name of `control`, which saves a descriptor; unless it was found as a FIFO that
@@ -147,7 +149,9 @@ fn link_ok(control: &Path, ok: &Path) -> Result<(), Error> {
         fs::remove_file(ok).doing("replace", ok)?;
     }
     // Some file systems have no links; then it is a FIFO of its own.
-    fs::hard_link(control, ok).or_else(|_| make_fifo(ok).map_err(std::io::Error::other)).doing("make", ok)
+    fs::hard_link(control, ok)
+        .or_else(|_| mkfifo(ok, FIFO_MODE).map_err(std::io::Error::from))
+        .doing("make", ok)
 }
 
 fn open_fifo(path: &Path) -> Result<File, Error> {
@@ -169,7 +173,9 @@ impl Elsewhere {
             let directory = PLACES.iter().find_map(|place| fresh(Path::new(place)).ok());
             if let Some(directory) = &directory {
                 let shown = directory.display();
-                say::warning(&format!("the services' supervise directories are in {shown}/service"));
+                say::warning(&format!(
+                    "the services' supervise directories are in {shown}/service"
+                ));
             }
             directory
         });

@@ -5,9 +5,8 @@
 
 use crate::environment::Patience;
 use crate::exec::{Deed, Errno};
-use crate::status::{State, Want};
 use crate::verbs::Verb;
-use crate::words::{Exit, Instant, Pid, Signal};
+use crate::words::{Exit, Pid, Signal};
 
 /// What the command line and the terminal make of this boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,23 +71,6 @@ pub struct Shape {
     pub down: bool,
     /// There is a directory `log`: the number for its service, and whether it has a file `down`.
     pub log: Option<(ServiceId, bool)>,
-}
-
-/// What of a service can be seen from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shown {
-    /// What it does.
-    pub state: State,
-    /// What it shall do.
-    pub want: Want,
-    /// `run` or `finish`, while one of them runs.
-    pub pid: Option<Pid>,
-    /// It was stopped by a `p`.
-    pub paused: bool,
-    /// It was sent TERM, and has not ended.
-    pub got_term: bool,
-    /// Since when it does what it does.
-    pub since: Instant,
 }
 
 /// What a process is started as.

@@ -10,12 +10,13 @@
 //! a step (`started`, `start_refused`, an event) is heard before the next step is asked for.
 
 use crate::child::{Child, Next};
-use crate::contract::{Action, Event, Notice, Plan, Role, Script, Scripts, ServiceId, Shown};
+use crate::contract::{Action, Event, Notice, Plan, Role, Script, Scripts, ServiceId};
 use crate::ending::{Ending, REST};
 use crate::environment::Patience;
 use crate::exec::Errno;
 use crate::killing::Killing;
 use crate::services::Services;
+use crate::status::{Status, UnixTime};
 use crate::words::{Exit, Instant, Pid, Signal};
 use alloc::collections::VecDeque;
 
@@ -215,8 +216,8 @@ impl Init {
 
     /// What can be seen of a service.
     #[must_use]
-    pub fn shown(&self, id: ServiceId) -> Option<Shown> {
-        self.services.shown(id)
+    pub fn status(&self, id: ServiceId, now: Instant, wall: UnixTime) -> Option<Status> {
+        self.services.status(id, now, wall)
     }
 
     /// When to ask for a step again although nothing has happened.

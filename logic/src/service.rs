@@ -6,10 +6,10 @@
 //! A log service is a service like any other; what binds the two is in `services`. The rules are
 //! runit's (runsv(8)), but nothing in here waits.
 
-use crate::contract::{Program, Shown};
+use crate::contract::Program;
 use crate::ending::{Ending, REST, UNKILLABLE};
 use crate::exec::{Deed as Birth, Errno};
-use crate::status::{State, Want};
+use crate::status::{State, Status, UnixTime, Want};
 use crate::verbs::{Deed, Deeds, Verb};
 use crate::words::{Exit, Instant, Pid, Signal};
 
@@ -438,16 +438,16 @@ impl Service {
         }
     }
 
-    /// What `sv` shall see of it, and since when.
+    /// What `sv` shall see of it, if it is `wall` on the clock on the wall now.
     #[must_use]
-    pub fn shown(&self) -> Shown {
-        Shown {
+    pub fn status(&self, now: Instant, wall: UnixTime) -> Status {
+        Status {
             state: self.state,
-            want: self.want,
             pid: self.process,
             paused: self.paused,
+            want: self.want,
             got_term: self.got_term,
-            since: self.since,
+            since: UnixTime(wall.0.saturating_sub(self.since.until(now))),
         }
     }
 

@@ -3,9 +3,10 @@
 //! Nothing in here looks at every service for one event: an event makes its service ready, and a
 //! step is asked of the ready ones only.
 
-use crate::contract::{Action, Notice, Program, Role, ServiceId, Shape, Shown};
+use crate::contract::{Action, Notice, Program, Role, ServiceId, Shape};
 use crate::exec::{Deed, Errno};
 use crate::service::{Service, Step};
+use crate::status::{Status, UnixTime};
 use crate::verbs::Verb;
 use crate::words::{Exit, Instant, Pid};
 use alloc::collections::{BTreeSet, VecDeque};
@@ -211,9 +212,9 @@ impl Services {
 
     /// What of a service can be seen.
     #[must_use]
-    pub fn shown(&self, id: ServiceId) -> Option<Shown> {
+    pub fn status(&self, id: ServiceId, now: Instant, wall: UnixTime) -> Option<Status> {
         let entry = self.entries.get(self.at(id)?)?;
-        Some(entry.service.shown())
+        Some(entry.service.status(now, wall))
     }
 
     /// The next step, until `None`.
