@@ -458,11 +458,12 @@ impl Service {
         unseen
     }
 
-    /// When to ask again although nothing has happened.
+    /// When to ask again although nothing has happened, if anything may still be started.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        let is_wanted = self.want == Want::Up || self.once;
-        let rest = self.rest_until.filter(|_| is_wanted && self.state == State::Down);
+    pub fn deadline(&self, may_start: bool) -> Option<Instant> {
+        let is_wanted = may_start && (self.want == Want::Up || self.once);
+        let rests = is_wanted && self.state == State::Down && self.is_idle();
+        let rest = self.rest_until.filter(|_| rests);
         let ending = self.ending.deadline().filter(|_| !self.is_idle());
         [rest, ending].into_iter().flatten().min()
     }

@@ -97,6 +97,9 @@ impl Services {
             }
             return;
         }
+        if self.frozen {
+            return;
+        }
         let log = shape.log.map(|(log, _)| log);
         self.add(Entry { log, ..entry(now, id, shape.down) });
         if let Some((log, down)) = shape.log {
@@ -263,10 +266,11 @@ impl Services {
     /// A service needs nothing for now: set its timer, note what is to be shown, end its log after
     /// it, forget it when it is over.
     fn rest(&mut self, id: ServiceId, patience: Option<Instant>) {
+        let may_start = !self.frozen;
         let Some(entry) = self.entry(id) else { return };
         entry.ready = false;
-        let old = core::mem::replace(&mut entry.timer, entry.service.deadline());
-        let timer = entry.timer;
+        let timer = entry.service.deadline(may_start && !entry.held);
+        let old = core::mem::replace(&mut entry.timer, timer);
         let is_unseen = entry.service.take_unseen() && !core::mem::replace(&mut entry.unseen, true);
         let is_gone = entry.service.is_gone();
         let (log, log_of) = (entry.log, entry.log_of);
@@ -296,8 +300,8 @@ impl Services {
         let Some(entry) = self.entry(log) else { return };
         if entry.service.end_by_end_of_file(patience) {
             self.actions.push_back(Action::CloseLog(log));
-            self.wake(log);
         }
+        self.wake(log);
     }
 
     fn forget(&mut self, id: ServiceId) {
