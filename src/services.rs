@@ -2,11 +2,12 @@
 
 use crate::doing::Doing;
 use crate::say;
+use crate::service::{Directory, Identity};
 use crate::supervise::{Elsewhere, Supervise};
-use logic::contract::{Event, Program, ServiceId, Shape};
+use logic::contract::{Event, ServiceId, Shape};
 use logic::status::Status;
 use logic::verbs::Verb;
-use logic::words::{Exit, Shown};
+use logic::words::Shown;
 use nix::fcntl::OFlag;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
@@ -15,31 +16,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Descriptors kept free for everything else.
 const RESERVE: u64 = 16;
 /// What epoll calls the FIFO of service 0; below it stand the sources that are no service.
 pub const FIRST: u64 = 16;
-
-/// What tells one directory from another, whatever it is called.
-type Identity = (u64, u64);
-
-/// One service directory, or the `log` in it.
-struct Directory {
-    /// Its path, which a rename changes.
-    path: PathBuf,
-    /// Its name, as `sv` and messages say it.
-    name: String,
-    identity: Identity,
-    /// A service's log service.
-    log: Option<ServiceId>,
-    /// A log service's pipe: kept open at both ends, so that it survives either side's restart.
-    pipe: Option<(OwnedFd, OwnedFd)>,
-    is_log: bool,
-    supervise: Option<Supervise>,
-    watch: Option<WatchDescriptor>,
-}
 
 /// All of them.
 pub struct Directories {
@@ -199,12 +181,12 @@ impl Directories {
             let directory = Directory {
                 pipe: self.pipe(&name),
                 is_log: true,
-                ..directory(log_path, format!("{name}/log"), identity)
+                ..Directory::new(log_path, format!("{name}/log"), identity)
             };
             (directory, down)
         });
         let down = path.join("down").exists();
-        let id = self.insert(directory(path, name, identity));
+        let id = self.insert(Directory::new(path, name, identity));
         let log = log.map(|(directory, down)| (self.insert(directory), down));
         if let (Some(directory), Some((log, _))) = (self.known.get_mut(&id), log) {
             directory.log = Some(log);
@@ -277,7 +259,9 @@ impl Directories {
         }
         let supervise = self.known.get(&id).and_then(|directory| directory.supervise.as_ref());
         let Some(supervise) = supervise else { return };
-        if let Err(error) = supervise.publish(status) {
+        if let Err(error) = supervise.publish(status)
+            && self.is_there(id)
+        {
             self.say_once(&format!("{error}; sv may see an old status"));
         }
     }
@@ -346,14 +330,9 @@ impl Directories {
         self.waiting
     }
 
-    /// The name of a service.
-    pub fn name(&self, id: ServiceId) -> &str {
-        self.known.get(&id).map_or("", |directory| &directory.name)
-    }
-
-    /// Where a service is started.
-    pub fn path(&self, id: ServiceId) -> &Path {
-        self.known.get(&id).map_or(Path::new("/"), |directory| &directory.path)
+    /// One of them.
+    pub fn get(&self, id: ServiceId) -> Option<&Directory> {
+        self.known.get(&id)
     }
 
     /// What a service reads, if it is a log service: its pipe.
@@ -368,61 +347,10 @@ impl Directories {
         let pipe = self.known.get(&log)?.pipe.as_ref()?;
         Some(pipe.1.as_fd())
     }
-
-    /// Whether the script is there to be started. `run` is always tried, so that it is said why
-    /// not; runit asks of `finish` that it can be read, and of `control/X` that it can be executed.
-    pub fn has(&self, id: ServiceId, program: Program) -> bool {
-        let file = self.path(id).join(script(program));
-        match program {
-            Program::Run => true,
-            Program::Finish(..) => fs::File::open(file).is_ok(),
-            Program::Control(_) => {
-                nix::unistd::access(&file, nix::unistd::AccessFlags::X_OK).is_ok()
-            }
-        }
-    }
-
-    /// The words to start it with.
-    pub fn words(&self, id: ServiceId, program: Program) -> Vec<Vec<u8>> {
-        let mut words = vec![script(program).into_bytes()];
-        if let Program::Finish(exit, pid) = program {
-            // runit's two; then, as s6 has them, the name and the process group.
-            let (code, signal) = match exit {
-                Exit::Code(code) => (i32::from(code), 0),
-                Exit::Signal(signal) => (-1, signal.0),
-            };
-            let name = self.name(id).to_string();
-            let more = [code.to_string(), signal.to_string(), name, pid.to_string()];
-            words.extend(more.map(String::into_bytes));
-        }
-        words
-    }
-}
-
-fn directory(path: PathBuf, name: String, identity: Identity) -> Directory {
-    Directory {
-        path,
-        name,
-        identity,
-        log: None,
-        pipe: None,
-        is_log: false,
-        supervise: None,
-        watch: None,
-    }
 }
 
 fn descriptor(file: &fs::File) -> u64 {
     u64::try_from(file.as_raw_fd()).unwrap_or(u64::MAX)
-}
-
-/// The file of a program, seen from the service directory.
-fn script(program: Program) -> String {
-    match program {
-        Program::Run => "./run".to_string(),
-        Program::Finish(..) => "./finish".to_string(),
-        Program::Control(letter) => format!("./control/{}", char::from(letter)),
-    }
 }
 
 /// Where services are: the service directory, or what SVDIR says.

@@ -106,6 +106,7 @@ impl Services {
             self.add(Entry { log_of: Some(id), ..entry(now, log, down) });
         }
         if self.released {
+            self.with(id, |service| service.fresh = true);
             self.release_one(id);
         }
     }

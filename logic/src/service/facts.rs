@@ -1,0 +1,151 @@
+//! What a service is told: the answers to its starts, and the ends of its processes.
+
+use super::Service;
+use crate::contract::Program;
+use crate::ending::{Ending, REST};
+use crate::exec::{Deed as Birth, Errno};
+use crate::status::State;
+use crate::verbs::Deeds;
+use crate::words::{Exit, Instant, Pid};
+
+impl Service {
+    /// The answer to `Start`: it runs as this process.
+    pub fn started(&mut self, now: Instant, pid: Pid) {
+        match self.asked.take() {
+            Some(program @ Program::Control(_)) => {
+                self.control = Some((pid, program));
+                return;
+            }
+            Some(Program::Run) => {
+                self.state = State::Run;
+                self.since = now;
+                self.began = now;
+                self.once = false;
+                self.told = false;
+                self.owed = Deeds::default();
+            }
+            Some(Program::Finish(..)) => {
+                self.state = State::Finish;
+                self.finish_due = false;
+            }
+            None => return,
+        }
+        self.process = Some(pid);
+        self.consulted = false;
+        self.refused = false;
+        self.paused = false;
+        self.got_term = false;
+        self.rest_until = None;
+        self.changed();
+    }
+
+    /// The answer to `Start`: there is no such script. `run` is always tried.
+    pub fn not_there(&mut self, now: Instant) {
+        match self.asked.take() {
+            Some(Program::Control(_)) => self.consulted = true,
+            Some(Program::Finish(..)) => self.is_down(now),
+            Some(Program::Run) | None => {}
+        }
+    }
+
+    /// The answer to `Start`: no process could be made. Whether that is news.
+    pub fn start_refused(&mut self, now: Instant) -> bool {
+        let is_news = !self.refused;
+        match self.asked.take() {
+            // A script that stands in for a signal: then the signal itself.
+            Some(Program::Control(_)) => self.consulted = true,
+            Some(Program::Finish(..)) => self.is_down(now),
+            Some(Program::Run) => {
+                self.refused = true;
+                self.rest_until = now.after(REST);
+            }
+            None => {}
+        }
+        is_news
+    }
+
+    /// One of its processes could not become its program. Whether that is news.
+    pub fn exec_failed(&mut self, pid: Pid, deed: Birth, errno: Errno) -> Option<Program> {
+        let program = match (self.control, self.state) {
+            (Some((control, program)), _) if control == pid => program,
+            (_, State::Finish) => Program::Finish(self.ended.0, self.ended.1),
+            (_, State::Run | State::Down) => {
+                self.exec_failed = Some((deed, errno));
+                Program::Run
+            }
+        };
+        if core::mem::take(&mut self.fresh) {
+            return None;
+        }
+        let is_news = self.said != Some((deed, errno));
+        self.said = Some((deed, errno));
+        is_news.then_some(program)
+    }
+
+    /// One of its processes has ended.
+    pub fn exited(&mut self, now: Instant, pid: Pid, exit: Exit) {
+        if let Some((control, program)) = self.control
+            && control == pid
+        {
+            self.control = None;
+            self.control_ended(program, exit);
+        } else if self.process == Some(pid) {
+            self.process = None;
+            if self.state == State::Run {
+                self.run_ended(now, pid, exit);
+            } else {
+                self.is_down(now);
+            }
+        }
+    }
+
+    /// Exit 0 means that the script did what the signal should do.
+    fn control_ended(&mut self, program: Program, exit: Exit) {
+        self.consulted = true;
+        if exit.is_success()
+            && program != Program::Control(b'u')
+            && let Some(deed) = self.owed.first()
+        {
+            self.owed.remove(deed);
+            self.consulted = false;
+        }
+    }
+
+    fn run_ended(&mut self, now: Instant, pid: Pid, exit: Exit) {
+        // As runit counts it: what could not be executed ended with 111.
+        let exit = match self.exec_failed.take() {
+            Some(_) => Exit::Code(111),
+            None => {
+                self.said = None;
+                exit
+            }
+        };
+        self.ended = (exit, pid);
+        let quickly = self.ends_quickly(now) && exit.is_success() && !self.told;
+        self.quick_ends = if quickly { self.quick_ends.saturating_add(1) } else { 0 };
+        self.owed = Deeds::default();
+        self.consulted = false;
+        self.paused = false;
+        self.got_term = false;
+        self.finish_due = true;
+        if let Ending::Killed { .. } = self.ending {
+            // Its `finish` has not had its turn yet.
+            self.ending = Ending::Asked { kill_at: now.after(REST) };
+        }
+    }
+
+    fn ends_quickly(&self, now: Instant) -> bool {
+        self.began.after(REST).is_some_and(|rested| rested > now)
+    }
+
+    pub(super) fn is_down(&mut self, now: Instant) {
+        self.state = State::Down;
+        self.finish_due = false;
+        self.process = None;
+        self.since = now;
+        if self.ends_quickly(now) && !self.told {
+            self.rest_until = now.after(REST);
+        }
+        self.changed();
+    }
+}

@@ -1,0 +1,267 @@
+//! Stories of one service.
+
+use super::*;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+const RUN: Program = Program::Run;
+
+struct World {
+    service: Service,
+    now: Instant,
+    next_pid: i32,
+    /// The scripts of `control/`, and whether there is a `finish`.
+    controls: &'static [u8],
+    finish: bool,
+    did: Vec<Step>,
+}
+
+impl World {
+    fn new() -> World {
+        World {
+            service: Service::new(Instant(Duration::ZERO)),
+            now: Instant(Duration::ZERO),
+            next_pid: 100,
+            controls: b"",
+            finish: false,
+            did: Vec::new(),
+        }
+    }
+
+    fn up() -> World {
+        let mut world = World::new();
+        world.verb(b'u');
+        world
+    }
+
+    fn go(&mut self) {
+        while let Some(step) = self.service.next(self.now, true, false) {
+            self.did.push(step);
+            let Step::Start(program) = step else { continue };
+            let is_there = match program {
+                Program::Run => true,
+                Program::Finish(..) => self.finish,
+                Program::Control(letter) => self.controls.contains(&letter),
+            };
+            if is_there {
+                self.service.started(self.now, Pid(self.next_pid));
+                self.next_pid += 1;
+            } else {
+                self.service.not_there(self.now);
+            }
+        }
+    }
+
+    fn verb(&mut self, byte: u8) {
+        self.service.verb(Verb::from_byte(byte).unwrap());
+        self.go();
+    }
+
+    fn ends(&mut self, pid: i32, exit: Exit) {
+        self.service.exited(self.now, Pid(pid), exit);
+        self.go();
+    }
+
+    fn wait(&mut self, milliseconds: u64) {
+        self.now = self.now.after(Duration::from_millis(milliseconds)).unwrap();
+        self.go();
+    }
+
+    fn starts(&self) -> usize {
+        self.did.iter().filter(|&&step| step == Step::Start(RUN)).count()
+    }
+
+    fn did(&self, step: Step) -> bool {
+        self.did.contains(&step)
+    }
+
+    fn status(&self) -> Status {
+        self.service.status(self.now, UnixTime(Duration::from_secs(1_000_000)))
+    }
+}
+
+#[test]
+fn a_service_that_lived_a_second_is_started_again_at_once() {
+    let mut world = World::up();
+    world.wait(1000);
+    world.ends(100, Exit::Signal(Signal::KILL));
+    assert_eq!(world.starts(), 2);
+}
+
+#[test]
+fn a_service_that_dies_young_rests_for_a_second() {
+    let mut world = World::up();
+    world.wait(500);
+    world.ends(100, Exit::Code(1));
+    assert_eq!(world.service.deadline(true), world.now.after(Duration::from_secs(1)));
+    world.wait(999);
+    assert_eq!(world.starts(), 1);
+    world.wait(1);
+    assert_eq!(world.starts(), 2);
+}
+
+#[test]
+fn one_that_was_told_to_end_needs_no_rest() {
+    let mut world = World::up();
+    world.verb(b't');
+    world.ends(100, Exit::Signal(Signal::TERM));
+    assert_eq!(world.starts(), 2);
+}
+
+#[test]
+fn whoever_asks_for_it_need_not_wait_for_its_rest() {
+    let mut world = World::up();
+    world.ends(100, Exit::Code(1));
+    world.verb(b'u');
+    assert_eq!(world.starts(), 2);
+}
+
+#[test]
+fn the_want_is_shown_before_anything_is_done_about_it() {
+    for (byte, want) in [(b'u', b'u'), (b'o', b'd')] {
+        let mut world = World::new();
+        world.verb(byte);
+        let published = world.did.iter().position(|&step| step == Step::Publish);
+        let started = world.did.iter().position(|&step| step == Step::Start(RUN));
+        assert!(published < started && started.is_some());
+        assert_eq!(world.status().to_bytes()[17], want);
+    }
+}
+
+#[test]
+fn down_is_term_and_cont_and_no_return() {
+    let mut world = World::up();
+    world.wait(2000);
+    world.verb(b'd');
+    assert!(world.did(Step::Signal(Pid(100), Signal::TERM)));
+    assert!(world.did(Step::Signal(Pid(100), Signal::CONT)));
+    assert_eq!(world.status().to_bytes()[17..], [b'd', 1, 1]);
+    world.ends(100, Exit::Signal(Signal::TERM));
+    world.wait(5000);
+    assert_eq!((world.starts(), world.status().state), (1, State::Down));
+}
+
+#[test]
+fn once_is_not_started_again() {
+    let mut world = World::new();
+    world.verb(b'o');
+    world.wait(2000);
+    world.ends(100, Exit::Code(0));
+    world.wait(2000);
+    assert_eq!(world.starts(), 1);
+}
+
+#[test]
+fn finish_hears_how_run_ended_and_then_it_runs_again() {
+    let mut world = World::up();
+    world.finish = true;
+    world.wait(2000);
+    world.ends(100, Exit::Code(7));
+    assert!(world.did(Step::Start(Program::Finish(Exit::Code(7), Pid(100)))));
+    assert_eq!((world.status().state, world.starts()), (State::Finish, 1));
+    world.ends(101, Exit::Code(0));
+    assert_eq!(world.starts(), 2);
+}
+
+#[test]
+fn a_run_that_cannot_be_executed_counts_as_111_and_is_said_once() {
+    let mut world = World::up();
+    world.finish = true;
+    for (pid, news) in [(100, Some(RUN)), (102, None)] {
+        assert_eq!(world.service.exec_failed(Pid(pid), Birth::Exec, Errno::NOENT), news);
+        world.ends(pid, Exit::Code(127));
+        assert!(world.did(Step::Start(Program::Finish(Exit::Code(111), Pid(pid)))));
+        world.ends(pid + 1, Exit::Code(0));
+        world.wait(1000);
+    }
+    world.wait(2000);
+    world.ends(104, Exit::Code(0));
+    let again = world.service.exec_failed(Pid(106), Birth::Exec, Errno::NOENT);
+    assert!(again.is_some(), "after it ran it is news again");
+}
+
+#[test]
+fn a_run_that_is_being_written_gets_a_second_chance_in_silence() {
+    let mut world = World::new();
+    world.service.fresh = true;
+    world.verb(b'u');
+    assert_eq!(world.service.exec_failed(Pid(100), Birth::Exec, Errno::NOENT), None);
+    world.ends(100, Exit::Code(127));
+    world.wait(1000);
+    assert_eq!(world.service.exec_failed(Pid(101), Birth::Exec, Errno::NOENT), Some(RUN));
+}
+
+#[test]
+fn a_run_that_seems_to_daemonize_is_told_so_once() {
+    let mut world = World::up();
+    for pid in 100..105 {
+        world.ends(pid, Exit::Code(0));
+        world.wait(1000);
+    }
+    assert_eq!(world.did.iter().filter(|&&step| step == Step::Daemonizes).count(), 1);
+}
+
+#[test]
+fn a_control_script_stands_in_for_the_signal_or_fails_to() {
+    let mut world = World::up();
+    world.controls = b"t";
+    world.verb(b'd');
+    assert!(world.did(Step::Start(Program::Control(b't'))));
+    assert!(!world.did(Step::Signal(Pid(100), Signal::TERM)), "it waits for the script");
+    world.ends(101, Exit::Code(0));
+    assert!(!world.did(Step::Signal(Pid(100), Signal::TERM)), "the script did it");
+    assert!(world.did(Step::Signal(Pid(100), Signal::CONT)));
+    world.verb(b't');
+    world.ends(102, Exit::Code(1));
+    assert!(world.did(Step::Signal(Pid(100), Signal::TERM)), "the script did not do it");
+}
+
+#[test]
+fn a_flood_of_verbs_ends_in_the_last_want() {
+    let mut world = World::up();
+    for byte in *b"dududuuddu" {
+        world.service.verb(Verb::from_byte(byte).unwrap());
+    }
+    world.go();
+    let terms = world.did.iter().filter(|&&s| s == Step::Signal(Pid(100), Signal::TERM));
+    assert_eq!(terms.count(), 1);
+    world.ends(100, Exit::Signal(Signal::TERM));
+    assert_eq!((world.status().want, world.starts()), (Want::Up, 2));
+}
+
+#[test]
+fn a_pause_shows_and_ends_with_cont() {
+    let mut world = World::up();
+    world.verb(b'p');
+    assert!(world.did(Step::Signal(Pid(100), Signal::STOP)) && world.status().paused);
+    world.verb(b'c');
+    assert!(world.did(Step::Signal(Pid(100), Signal::CONT)) && !world.status().paused);
+}
+
+#[test]
+fn signals_are_for_run_only() {
+    let mut world = World::new();
+    for byte in *b"tkpchaiq12" {
+        world.verb(byte);
+    }
+    assert!(world.did.is_empty());
+}
+
+#[test]
+fn a_refused_fork_is_tried_again_after_a_second() {
+    let mut service = Service::new(Instant(Duration::ZERO));
+    service.verb(Verb::Up);
+    let mut now = Instant(Duration::ZERO);
+    let mut news = Vec::new();
+    for _ in 0..3 {
+        while let Some(step) = service.next(now, true, false) {
+            match step {
+                Step::Start(Program::Run) => news.push(service.start_refused(now)),
+                Step::Start(_) => service.not_there(now),
+                _ => {}
+            }
+        }
+        now = service.deadline(true).unwrap();
+    }
+    assert_eq!((news.as_slice(), now.0.as_secs()), (&[true, false, false][..], 3));
+}

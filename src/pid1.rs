@@ -1,0 +1,349 @@
+//! The loop of PID 1: perform what the core asks for until it asks for nothing, collect the dead,
+//! sleep until an event or the next deadline.
+
+use crate::environment::Container;
+use crate::nested::Lock;
+use crate::services::Directories;
+use crate::spawn::{Failures, Nursery, Place, Program, Stream};
+use crate::{notices, processes, say, services, spawn};
+use logic::contract::{Action, Event, Notice, Plan, Role, Script, Scripts, ServiceId};
+use logic::environment::{Environment, Settings, settings};
+use logic::init::Init;
+use logic::options::{Flag, Options};
+use logic::status::UnixTime;
+use logic::words::{Instant, Signal, shown_words};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::signal::SigSet;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// As many sources as are heard of at one wake-up; others come with the next.
+const EVENTS: usize = 32;
+/// What epoll calls the sources that are no service.
+const SOURCE: u64 = 0;
+
+/// What acts for the core.
+pub struct Hands {
+    core: Init,
+    options: Options,
+    container: Container,
+    settings: Settings,
+    complaints: Vec<String>,
+    scripts: Vec<PathBuf>,
+    directories: Directories,
+    terminal: bool,
+    nursery: Nursery,
+    failures: Failures,
+    signals: SignalFd,
+    epoll: Epoll,
+    start: std::time::Instant,
+    _lock: Lock,
+}
+
+impl Hands {
+    /// All that is needed, opened; `mask` is what signals are heard through.
+    ///
+    /// # Errors
+    /// The kernel refuses one of it.
+    pub fn new(
+        options: Options,
+        docker: Environment,
+        mask: &SigSet,
+        lock: Lock,
+    ) -> nix::Result<Hands> {
+        processes::adopt_orphans();
+        let signals = SignalFd::with_flags(mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        let (nursery, failures) = Nursery::open()?;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(signals.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, SOURCE))?;
+        epoll.add(failures.0.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, SOURCE))?;
+        let directories = Directories::new(nursery.descriptors(), &epoll, SOURCE);
+        let plan = Plan {
+            insecure_key: options.has(Flag::InsecureKey),
+            startup_files: !options.has(Flag::SkipStartupFiles),
+            services: !options.has(Flag::SkipServices),
+            main_command: !options.command.is_empty(),
+            terminal: owns_terminal(),
+            kill_all: !options.has(Flag::NoKillAll),
+        };
+        Ok(Hands {
+            core: Init::new(plan),
+            options,
+            container: Container::new(docker),
+            settings: Settings::default(),
+            complaints: Vec::new(),
+            scripts: Vec::new(),
+            directories,
+            terminal: plan.terminal,
+            nursery,
+            failures,
+            signals,
+            epoll,
+            start: std::time::Instant::now(),
+            _lock: lock,
+        })
+    }
+
+    fn now(&self) -> Instant {
+        Instant(self.start.elapsed())
+    }
+
+    fn hear(&mut self, event: Event) {
+        self.core.handle(self.now(), event);
+    }
+
+    /// The whole of PID 1.
+    pub fn run(&mut self) -> u8 {
+        self.reap();
+        loop {
+            while let Some(action) = self.core.next(self.now()) {
+                if let Action::Exit(code) = action {
+                    return code;
+                }
+                self.perform(action);
+            }
+            let sources = self.sleep();
+            self.hear_signals();
+            self.hear_failures();
+            for source in sources {
+                self.hear_services(source);
+            }
+            self.hear_changes();
+        }
+    }
+
+    /// Until an event or the deadline.
+    fn sleep(&self) -> Vec<u64> {
+        let wait = self.core.deadline().map(|at| self.now().until(at));
+        // In whole milliseconds, up: waking early would be polling.
+        let wait = wait.map(|wait| wait.saturating_add(std::time::Duration::from_micros(999)));
+        let timeout = match wait {
+            None => EpollTimeout::NONE,
+            Some(wait) => EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::MAX),
+        };
+        let mut events = [EpollEvent::empty(); EVENTS];
+        // If we are not let sleep, each source is asked all the same.
+        let count = self.epoll.wait(&mut events, timeout).unwrap_or(0);
+        events.iter().take(count).map(EpollEvent::data).collect()
+    }
+
+    fn hear_signals(&mut self) {
+        let mut child_ended = false;
+        while let Ok(Some(info)) = self.signals.read_signal() {
+            let Ok(number) = u8::try_from(info.ssi_signo) else { continue };
+            if i32::from(number) == nix::libc::SIGCHLD {
+                child_ended = true;
+            } else {
+                self.hear(Event::Signal(Signal(number)));
+            }
+        }
+        if child_ended {
+            self.reap();
+        }
+    }
+
+    /// Collect the dead until there is none. What a child wrote before its end is heard before its
+    /// end: it cannot have written it later.
+    fn reap(&mut self) {
+        while let Some((pid, exit)) = processes::reap() {
+            self.hear_failures();
+            self.hear(Event::Exited(pid, exit));
+        }
+    }
+
+    fn hear_failures(&mut self) {
+        while let Some((pid, deed, errno)) = self.failures.next() {
+            self.hear(Event::ExecFailed(pid, deed, errno));
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::LoadEnvironment => {
+                self.container.load();
+                self.read_settings();
+                self.directories.settle(services::root(&self.container.environment));
+            }
+            Action::ReloadEnvironment => {
+                self.container.reload();
+                self.read_settings();
+            }
+            Action::List(of) => {
+                self.scripts = self.list(of);
+                self.hear(Event::Listed(of, self.scripts.len()));
+            }
+            Action::Start(role) => self.start(role),
+            Action::Signal(pid, signal) => processes::signal(pid, signal),
+            Action::SignalAll(signal) => processes::signal_all(signal),
+            Action::LookWhoIsLeft => self.hear(Event::Left(processes::left())),
+            Action::LookWhetherDeaf(pid) => {
+                if processes::is_ignored(pid, Signal::TERM) {
+                    self.hear(Event::Deaf(pid));
+                }
+            }
+            Action::TakeTerminalBack => {
+                // TTOU, which a process in the background gets for this, is blocked.
+                let _ = nix::unistd::tcsetpgrp(std::io::stdin(), nix::unistd::getpgrp());
+            }
+            Action::Scan => self.scan(),
+            Action::OpenServices => self.directories.open(&self.epoll),
+            Action::Publish(id) => self.publish(id),
+            Action::CloseLog(id) => self.directories.close_log(id),
+            Action::Forget(id) => {
+                if self.directories.forget(id) {
+                    self.hear(Event::Changed);
+                }
+            }
+            Action::Say(notice) => self.say(notice),
+            Action::Exit(_) => {}
+        }
+    }
+
+    fn read_settings(&mut self) {
+        let (settings, complaints) = settings(&self.container.environment);
+        if complaints != self.complaints {
+            complaints.iter().for_each(|complaint| say::warning(complaint));
+            self.complaints = complaints;
+        }
+        self.hear(Event::Patience(settings.patience));
+        self.settings = settings;
+    }
+
+    fn list(&self, of: Scripts) -> Vec<PathBuf> {
+        let directory = match of {
+            Scripts::InsecureKey => return vec!["/usr/sbin/enable_insecure_key".into()],
+            Scripts::RcLocal => return executables(vec!["/etc/rc.local".into()]),
+            Scripts::Startup => spawn::path(&self.settings.startup_directory),
+            Scripts::PreShutdown => Path::new("/etc/my_init.pre_shutdown.d"),
+            Scripts::PostShutdown => Path::new("/etc/my_init.post_shutdown.d"),
+        };
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        let mut scripts: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        // By bytes: a locale would put them in another order on another machine.
+        scripts.sort();
+        executables(scripts)
+    }
+
+    fn scan(&mut self) {
+        for event in self.directories.scan() {
+            self.hear(event);
+        }
+    }
+
+    fn publish(&mut self, id: ServiceId) {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if let Some(status) = self.core.status(id, self.now(), UnixTime(wall)) {
+            self.directories.publish(id, &status, &self.epoll);
+        }
+    }
+
+    fn hear_services(&mut self, token: u64) {
+        let Some(number) = token.checked_sub(services::FIRST) else { return };
+        let id = ServiceId(u32::try_from(number).unwrap_or(u32::MAX));
+        for event in self.directories.read(id) {
+            self.hear(event);
+            if !self.directories.are_watched() {
+                self.hear(Event::Changed);
+            }
+        }
+    }
+
+    fn hear_changes(&mut self) {
+        let (changed, healed) = self.directories.hear_changes(&self.epoll);
+        if let Some(event) = changed {
+            self.hear(event);
+        }
+        for id in healed {
+            self.publish(id);
+        }
+    }
+
+    fn start(&mut self, role: Role) {
+        let is_there = match role {
+            Role::MainCommand | Role::Script(Script { of: Scripts::InsecureKey, .. }) => true,
+            // An earlier script may have removed it, or taken its permission.
+            Role::Script(Script { index, .. }) => {
+                self.scripts.get(index).is_some_and(|script| is_executable(script))
+            }
+            Role::Service(id, program) => {
+                self.directories.get(id).is_some_and(|directory| directory.has(program))
+            }
+        };
+        if !is_there {
+            return self.core.not_there(self.now());
+        }
+        let words = self.words(role);
+        if !matches!(role, Role::Service(..)) {
+            say::info(&format!("Running {}...", shown_words(&words)));
+        }
+        match self.nursery.start(&self.program(role, &words)) {
+            Ok(pid) => self.core.started(self.now(), pid),
+            Err(errno) => self.core.start_refused(self.now(), errno),
+        }
+    }
+
+    fn words(&self, role: Role) -> Vec<Vec<u8>> {
+        match role {
+            Role::MainCommand => self.options.command.clone(),
+            Role::Script(Script { index, .. }) => {
+                let script = self.scripts.get(index).into_iter();
+                script.map(|path| path.as_os_str().as_encoded_bytes().to_vec()).collect()
+            }
+            Role::Service(id, program) => {
+                let directory = self.directories.get(id);
+                directory.map(|directory| directory.words(program)).unwrap_or_default()
+            }
+        }
+    }
+
+    fn program<'a>(&'a self, role: Role, words: &'a [Vec<u8>]) -> Program<'a> {
+        let program = Program::command(words, &self.container.environment);
+        match role {
+            Role::MainCommand if self.terminal => Program { place: Place::Terminal, ..program },
+            Role::MainCommand => program,
+            Role::Script(_) => Program { by_shell: false, ..program },
+            Role::Service(id, _) => Program {
+                by_shell: false,
+                directory: self.directories.get(id).map(|directory| directory.path.as_path()),
+                input: self.directories.input(id).map_or(Stream::Null, Stream::Of),
+                output: self.directories.output(id).map_or(Stream::Ours, Stream::Of),
+                ..program
+            },
+        }
+    }
+
+    fn say(&self, notice: Notice) {
+        notices::say(
+            notice,
+            |role| match role {
+                Role::Service(id, _) => self
+                    .directories
+                    .get(id)
+                    .map(|directory| directory.name.clone())
+                    .unwrap_or_default(),
+                role => shown_words(self.words(role).get(..1).unwrap_or_default()),
+            },
+            |role, deed, errno| {
+                let words = self.words(role);
+                self.program(role, &words).cannot_run(deed, errno)
+            },
+        );
+    }
+}
+
+/// Whether the main command can own a terminal: ours, if we are its foreground now.
+fn owns_terminal() -> bool {
+    let stdin = std::io::stdin();
+    nix::unistd::tcgetpgrp(stdin).is_ok_and(|foreground| foreground == nix::unistd::getpgrp())
+}
+
+fn executables(mut files: Vec<PathBuf>) -> Vec<PathBuf> {
+    files.retain(|file| is_executable(file));
+    files
+}
+
+fn is_executable(file: &Path) -> bool {
+    file.is_file() && nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok()
+}
