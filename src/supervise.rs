@@ -1,4 +1,5 @@
-//! `supervise/`: what `sv` sees of a service, and how it speaks to us. The files and their bytes are
+//! `supervise/`: what `sv` sees of a service, and how it speaks to us. The files and their bytes
+//! are
 //! runit's (runsv(8)), so that any `sv` will do.
 //!
 //! It stands in the service directory, or where the link of that name leads. Where that cannot be

@@ -65,11 +65,13 @@ pub struct Service {
     /// `finish` is still to be run.
     finish_due: bool,
     exec_failed: Option<(Birth, Errno)>,
-    /// What was said of it last, so that it is said once.
-    said: Option<(Birth, Errno)>,
+    /// What was said of its `run`, its `finish` and its `control/X`, so that it is said once.
+    said: [Option<(Birth, Errno)>; 3],
     refused: bool,
     /// Its directory is new: somebody may be writing `run` this moment.
     pub fresh: bool,
+    /// It is a log service, and has no scripts in `control/`.
+    pub is_log: bool,
     /// How often in a row `run` ended at once with status 0.
     quick_ends: u8,
 }
@@ -98,9 +100,10 @@ impl Service {
             consulted: false,
             finish_due: false,
             exec_failed: None,
-            said: None,
+            said: [None; 3],
             refused: false,
             fresh: false,
+            is_log: false,
             quick_ends: 0,
         }
     }
@@ -236,6 +239,7 @@ impl Service {
         let deed = self.owed.first()?;
         if let Some(letter) = deed.letter()
             && !self.consulted
+            && !self.is_log
         {
             return self.start(Program::Control(letter));
         }
@@ -271,7 +275,7 @@ impl Service {
         if !is_wanted || self.rest_until.is_some_and(|until| until > now) {
             return None;
         }
-        if !self.consulted {
+        if !self.consulted && !self.is_log {
             return self.start(Program::Control(b'u'));
         }
         self.start(Program::Run)

@@ -103,7 +103,9 @@ impl Services {
         let log = shape.log.map(|(log, _)| log);
         self.add(Entry { log, ..entry(now, id, shape.down) });
         if let Some((log, down)) = shape.log {
-            self.add(Entry { log_of: Some(id), ..entry(now, log, down) });
+            let mut entry = Entry { log_of: Some(id), ..entry(now, log, down) };
+            entry.service.is_log = true;
+            self.add(entry);
         }
         if self.released {
             self.with(id, |service| service.fresh = true);

@@ -77,8 +77,12 @@ impl Service {
         if core::mem::take(&mut self.fresh) {
             return None;
         }
-        let is_news = self.said != Some((deed, errno));
-        self.said = Some((deed, errno));
+        let said = match program {
+            Program::Run => &mut self.said[0],
+            Program::Finish(..) => &mut self.said[1],
+            Program::Control(_) => &mut self.said[2],
+        };
+        let is_news = said.replace((deed, errno)) != Some((deed, errno));
         is_news.then_some(program)
     }
 
@@ -116,7 +120,7 @@ impl Service {
         let exit = match self.exec_failed.take() {
             Some(_) => Exit::Code(111),
             None => {
-                self.said = None;
+                self.said[0] = None;
                 exit
             }
         };
