@@ -1,12 +1,43 @@
 //! What PID 1 has to say, in the predecessor's words where it had words.
 
 use crate::{say, spawn};
-use logic::contract::{Notice, Program, Role, Scripts};
+use logic::contract::{Notice, Program, Role, Scripts, ServiceId};
 use logic::exec::{Deed, Errno};
+use std::collections::BTreeMap;
 
-/// Say it. `name` names what it is about, `cannot_run` tells why that could not be executed.
+/// What was told last of each service that cannot run.
+#[derive(Default)]
+pub struct Said(BTreeMap<ServiceId, String>);
+
+impl Said {
+    /// Say the line if it is news.
+    fn line(&mut self, role: Role, line: String, is_news: bool) {
+        let Role::Service(id, _) = role else { return say::warning(&line) };
+        if is_news || self.0.get(&id) != Some(&line) {
+            say::warning(&line);
+            self.0.insert(id, line);
+        }
+    }
+
+    /// The service is over.
+    pub fn forget(&mut self, id: ServiceId) {
+        self.0.remove(&id);
+    }
+}
+
+fn why_not(role: Role, name: &str, why: &str) -> String {
+    match role {
+        Role::Service(_, Program::Run) => format!("{name}: {why}; trying again every second"),
+        Role::Service(..) => format!("{name}: {why}"),
+        Role::Script(_) | Role::MainCommand => why.to_string(),
+    }
+}
+
+/// Say it. `name` names what it is about, `cannot_run` tells why that could not be executed, and
+/// `said` is what was told last of services that cannot run.
 pub fn say(
     notice: Notice,
+    said: &mut Said,
     name: impl Fn(Role) -> String,
     cannot_run: impl Fn(Role, Deed, Errno) -> String,
 ) {
@@ -22,14 +53,10 @@ pub fn say(
             say::warning(&format!("{} failed with {exit}", name(Role::Script(script))));
         }
         Notice::CannotRun(role, deed, errno) => {
-            let why = cannot_run(role, deed, errno);
-            match role {
-                Role::Service(_, Program::Run) => {
-                    say::warning(&format!("{}: {why}; trying again every second", name(role)));
-                }
-                Role::Service(..) => say::warning(&format!("{}: {why}", name(role))),
-                Role::Script(_) | Role::MainCommand => say::warning(&why),
-            }
+            said.line(role, why_not(role, &name(role), &cannot_run(role, deed, errno)), true);
+        }
+        Notice::StillCannotRun(role, deed, errno) => {
+            said.line(role, why_not(role, &name(role), &cannot_run(role, deed, errno)), false);
         }
         Notice::Daemonizes(id) => say::warning(&format!(
             "{}: ./run ends at once with status 0; it has to stay in the foreground (does its \

@@ -3,6 +3,7 @@
 
 use crate::environment::Container;
 use crate::nested::Lock;
+use crate::notices::Said;
 use crate::services::Directories;
 use crate::spawn::{Failures, Nursery, Place, Program, Stream};
 use crate::{notices, processes, say, services, spawn};
@@ -32,6 +33,7 @@ pub struct Hands {
     settings: Settings,
     complaints: Vec<String>,
     scripts: Vec<PathBuf>,
+    said: Said,
     directories: Directories,
     terminal: bool,
     nursery: Nursery,
@@ -75,6 +77,7 @@ impl Hands {
             settings: Settings::default(),
             complaints: Vec::new(),
             scripts: Vec::new(),
+            said: Said::default(),
             directories,
             terminal: plan.terminal,
             nursery,
@@ -192,6 +195,7 @@ impl Hands {
             Action::Publish(id) => self.publish(id),
             Action::CloseLog(id) => self.directories.close_log(id),
             Action::Forget(id) => {
+                self.said.forget(id);
                 if self.directories.forget(id) {
                     self.hear(Event::Changed);
                 }
@@ -314,15 +318,15 @@ impl Hands {
         }
     }
 
-    fn say(&self, notice: Notice) {
+    fn say(&mut self, notice: Notice) {
+        let mut said = std::mem::take(&mut self.said);
         notices::say(
             notice,
+            &mut said,
             |role| match role {
-                Role::Service(id, _) => self
-                    .directories
-                    .get(id)
-                    .map(|directory| directory.name.clone())
-                    .unwrap_or_default(),
+                Role::Service(id, _) => {
+                    self.directories.get(id).map(|one| one.name.clone()).unwrap_or_default()
+                }
                 role => shown_words(self.words(role).get(..1).unwrap_or_default()),
             },
             |role, deed, errno| {
@@ -330,6 +334,7 @@ impl Hands {
                 self.program(role, &words).cannot_run(deed, errno)
             },
         );
+        self.said = said;
     }
 }
 

@@ -172,6 +172,8 @@ pub enum Notice {
     ScriptFailed(Script, Exit),
     /// It could not become its program.
     CannotRun(Role, Deed, Errno),
+    /// The same again, and the kernel's error is the same: worth saying if the reason is another.
+    StillCannotRun(Role, Deed, Errno),
     /// No process could be made; it is tried again.
     CannotStart(Role, Errno),
     /// No process could be made for a shutdown script; the stop goes on.

@@ -96,9 +96,9 @@ impl Init {
             Event::Left(left) => self.killing.left(now, left),
             Event::Exited(pid, exit) => self.exited(now, pid, exit),
             Event::ExecFailed(pid, deed, errno) => {
-                let child = self.child.filter(|child| child.pid == pid).map(|child| child.role);
-                let role = child.or_else(|| self.services.exec_failed(pid, deed, errno));
-                let notice = role.map(|role| Notice::CannotRun(role, deed, errno));
+                let child = self.child.filter(|child| child.pid == pid);
+                let notice = child.map(|child| Notice::CannotRun(child.role, deed, errno));
+                let notice = notice.or_else(|| self.services.exec_failed(pid, deed, errno));
                 self.notices.extend(notice);
             }
             Event::Deaf(pid) => {

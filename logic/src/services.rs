@@ -363,13 +363,14 @@ impl Services {
         self.with(id, |service| service.not_there(now));
     }
 
-    /// A process could not become its program. What it was of whom, if that is news.
-    pub fn exec_failed(&mut self, pid: Pid, deed: Deed, errno: Errno) -> Option<Role> {
+    /// A process could not become its program. What there is to say of it.
+    pub fn exec_failed(&mut self, pid: Pid, deed: Deed, errno: Errno) -> Option<Notice> {
         let at = self.pids.binary_search_by_key(&pid, |&(pid, _)| pid).ok()?;
         let &(_, id) = self.pids.get(at)?;
         let entry = self.entry(id)?;
-        let program = entry.service.exec_failed(pid, deed, errno)?;
-        Some(Role::Service(id, program))
+        let (program, again) = entry.service.exec_failed(pid, deed, errno)?;
+        let notice = if again { Notice::StillCannotRun } else { Notice::CannotRun };
+        Some(notice(Role::Service(id, program), deed, errno))
     }
 
     /// A process has ended; one of ours or not.

@@ -64,8 +64,9 @@ impl Service {
         is_news
     }
 
-    /// One of its processes could not become its program. Whether that is news.
-    pub fn exec_failed(&mut self, pid: Pid, deed: Birth, errno: Errno) -> Option<Program> {
+    /// One of its processes could not become its program: which, and whether it is the same again.
+    /// `None` where somebody may be writing it this moment.
+    pub fn exec_failed(&mut self, pid: Pid, deed: Birth, errno: Errno) -> Option<(Program, bool)> {
         let program = match (self.control, self.state) {
             (Some((control, program)), _) if control == pid => program,
             (_, State::Finish) => Program::Finish(self.ended.0, self.ended.1),
@@ -82,8 +83,8 @@ impl Service {
             Program::Finish(..) => &mut self.said[1],
             Program::Control(_) => &mut self.said[2],
         };
-        let is_news = said.replace((deed, errno)) != Some((deed, errno));
-        is_news.then_some(program)
+        let again = said.replace((deed, errno)) == Some((deed, errno));
+        Some((program, again))
     }
 
     /// One of its processes has ended.
