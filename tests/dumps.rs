@@ -5,7 +5,7 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use world::{Container, Live, Output, bytes, variables};
+use world::{Container, Live, Need, Output, bytes, variables};
 
 const DIRECTORY: &str = "/etc/container_environment";
 const SHELL: &str = "/etc/container_environment.sh";
@@ -169,6 +169,9 @@ fn hostile_files_of_the_directory_are_imported_byte_for_byte() {
 
 #[test]
 fn nothing_is_written_outside_of_the_three_places() {
+    if Need::Namespaces.is_missing() {
+        return;
+    }
     let it = with_hostile_variables().startup("10", "true").command(&["env", "-0"]).boot();
     assert_eq!(it.wait().code, 0);
     for path in it.written() {
@@ -256,7 +259,7 @@ fn sourcing_the_shell_dump_runs_nothing_and_says_nothing() {
     let it = container.env("ZZZ", "last").boot();
     it.until_said("*** Runit started");
     for shell in SHELLS {
-        let out = sourced(&it, shell, "true", "echo $ZZZ");
+        let out = sourced(&it, shell, "true", "echo \"$ZZZ\"");
         assert_eq!((out.stdout.as_str(), out.stderr.as_str()), ("last\n", ""), "{shell:?}");
         assert!(!it.exists("/pwned"), "{shell:?}");
     }
@@ -329,7 +332,8 @@ fn the_json_dump_is_valid_and_complete() {
 fn a_dump_is_never_seen_half_written() {
     let mut container = Container::new().env("LONG", "x".repeat(100_000)).startup(
         "00_reader",
-        "perl -e 'open(R, \">\", \"/reading\"); while (1) { open(F, \"<\", \"/etc/container_environment.json\"); local $/; $d = <F>;
+        "perl -e 'open(R, \">\", \"/reading\"); undef $/; while (1) {
+            open(F, \"<\", \"/etc/container_environment.json\"); $d = <F>;
             open(O, \">>\", \"/bad\"), print O length($d) unless $d =~ /^\\{.*\\}$/s }' &
         while [ ! -e /reading ]; do :; done",
     );

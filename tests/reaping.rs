@@ -121,6 +121,9 @@ fn every_child_starts_with_default_signals_and_three_descriptors() {
 
 #[test]
 fn what_we_were_born_with_is_not_handed_on() {
+    if Need::Namespaces.is_missing() {
+        return;
+    }
     let container = everywhere(Container::new())
         .setup("trap '' HUP INT QUIT USR1 PIPE XFSZ ALRM CHLD")
         .setup("exec 5</dev/null 7</etc/passwd 8>/dev/null 9<>/dev/null");
@@ -140,6 +143,9 @@ fn a_nested_command_starts_like_any_other() {
 
 #[test]
 fn a_child_has_the_limits_the_container_was_given() {
+    if Need::Namespaces.is_missing() {
+        return;
+    }
     let out = Container::new()
         .setup("ulimit -Sn 300; ulimit -Hn 500; ulimit -Sc 0")
         .startup("10", "ulimit -Sn; ulimit -Hn")
@@ -151,6 +157,9 @@ fn a_child_has_the_limits_the_container_was_given() {
 
 #[test]
 fn with_hardly_any_descriptors_it_boots_or_says_why_not() {
+    if Need::Namespaces.is_missing() {
+        return;
+    }
     for limit in [20, 10, 9, 8, 7, 6, 5, 4, 3] {
         let container = Container::new().setup(&format!("ulimit -n {limit}"));
         let out = container.command(&["/usr/bin/echo", "fine"]).boot().wait();
@@ -171,6 +180,9 @@ fn crowded(user: u32) -> (Live, Container) {
 
 #[test]
 fn where_no_process_can_be_made_it_says_so_and_tries_again() {
+    if Need::Namespaces.is_missing() {
+        return;
+    }
     if Need::Users.is_missing() {
         return;
     }
@@ -186,6 +198,9 @@ fn where_no_process_can_be_made_it_says_so_and_tries_again() {
 
 #[test]
 fn where_no_process_can_be_made_a_stop_still_ends() {
+    if Need::Namespaces.is_missing() {
+        return;
+    }
     if Need::Users.is_missing() {
         return;
     }

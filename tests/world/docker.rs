@@ -1,9 +1,11 @@
 //! A container in Docker (or podman): the same description, through the engine's own commands.
 
-use super::live::{Live, Place, Stream};
+use super::bytes::assignment;
+use super::live::{Live, Place};
+use super::output::Stream;
 use super::rungs::{engine, image};
 use super::terminal::Terminal;
-use super::{Container, DEADLINE, assignment};
+use super::{Container, DEADLINE};
 use std::cell::RefCell;
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -3,6 +3,8 @@
 //! | Variable | Meaning | Default |
 //! |---|---|---|
 //! | BASEIMAGE_ROOTFS | a Debian root file system, unpacked | what `tools/base directory` makes |
+//! | BASEIMAGE_RUNIT | Debian's runit, unpacked | what `tools/runit` makes |
+//! | SV | the `sv` under test | Debian's |
 //! | MY_INIT, SETUSER | the programs under test | the binary that cargo built |
 //! | BASEIMAGE_ENGINE | `docker` or `podman` | `docker` |
 //! | BASEIMAGE_IMAGE | an image of the base | what `tools/base image` makes |
@@ -20,6 +22,8 @@ use std::{env, fs, io, thread};
 pub enum Need {
     /// Several user ids: root, outside of a user namespace.
     Users,
+    /// Namespaces of our own, for what Docker has no switch for.
+    Namespaces,
     /// An engine that answers.
     Docker,
     /// The binary as it ships: what cargo builds for a test run is dynamic.
@@ -30,6 +34,7 @@ pub enum Need {
 pub fn has(need: Need) -> bool {
     match need {
         Need::Users => nix::unistd::geteuid().is_root(),
+        Need::Namespaces => has_namespaces(),
         Need::Docker => docker_answers(),
         Need::Shipped => env::var_os("MY_INIT").is_some(),
     }
@@ -44,6 +49,7 @@ impl Need {
         }
         let what = match self {
             Need::Users => "root",
+            Need::Namespaces => "namespaces of its own",
             Need::Docker => "Docker",
             Need::Shipped => "MY_INIT=dist/my_init, the binary as it ships",
         };
@@ -122,15 +128,32 @@ pub fn image() -> &'static str {
     NAME.get_or_init(|| env::var("BASEIMAGE_IMAGE").unwrap_or_else(|_| made_by_tools("image")))
 }
 
+/// Debian's runit, unpacked.
+pub fn runit() -> &'static Path {
+    static PLACE: OnceLock<PathBuf> = OnceLock::new();
+    PLACE.get_or_init(|| match env::var_os("BASEIMAGE_RUNIT") {
+        Some(path) => path.into(),
+        None => made_by("tools/runit", &[]).into(),
+    })
+}
+
+/// The `sv` under test: Debian's, until there is one of ours.
+pub fn sv() -> PathBuf {
+    env::var_os("SV").map_or_else(|| runit().join("usr/bin/sv"), PathBuf::from)
+}
+
 fn made_by_tools(what: &str) -> String {
-    let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/base");
-    let made = Command::new(tool)
-        .arg(what)
+    made_by("tools/base", &[what])
+}
+
+fn made_by(tool: &str, words: &[&str]) -> String {
+    let made = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join(tool))
+        .args(words)
         .env("BASEIMAGE_ENGINE", if docker_answers() { engine() } else { String::new() })
         .stderr(Stdio::inherit())
         .output()
         .expect("tools/base can be run");
-    assert!(made.status.success(), "tools/base {what} failed; give BASEIMAGE_ROOTFS or _IMAGE");
+    assert!(made.status.success(), "{tool} failed; see the variables in tests/world/rungs.rs");
     String::from_utf8(made.stdout).unwrap().trim().to_string()
 }
 

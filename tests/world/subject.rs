@@ -1,0 +1,98 @@
+//! Whose supervisor is under test: ours, or Debian's runit, whose place it takes.
+//!
+//! Where the two differ on purpose a test says so with `either(Ours(..), Theirs(..))`, and names
+//! the row of docs/compatibility.md.
+
+use super::{Container, Live, Output, rungs};
+
+/// A supervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// `my_init`.
+    Ours,
+    /// `runsvdir` as PID 1, and the `runsv` it starts.
+    Runit,
+}
+
+/// What is expected of ours.
+pub struct Ours<T>(pub T);
+/// What is expected of Debian's.
+pub struct Theirs<T>(pub T);
+
+impl Subject {
+    /// Each in turn.
+    pub const BOTH: [Subject; 2] = [Subject::Ours, Subject::Runit];
+
+    /// A Debian with this supervisor as PID 1 and an `sv` to ask it: the one under test for ours,
+    /// their own for theirs.
+    pub fn container(self) -> Container {
+        let runit = rungs::runit();
+        match self {
+            Subject::Ours => {
+                let mut container = Container::new();
+                container.install("/usr/bin/sv", &rungs::sv());
+                container
+            }
+            Subject::Runit => {
+                let mut container = Container::bare().directory("/etc/service");
+                for program in ["runsvdir", "runsv", "sv"] {
+                    let path = format!("/usr/bin/{program}");
+                    container.install(&path, &runit.join(&path[1..]));
+                }
+                container.argv(&["runsvdir", "-P", "/etc/service"])
+            }
+        }
+    }
+
+    /// What is expected of this one.
+    pub fn either<T>(self, Ours(ours): Ours<T>, Theirs(theirs): Theirs<T>) -> T {
+        match self {
+            Subject::Ours => ours,
+            Subject::Runit => theirs,
+        }
+    }
+}
+
+impl Container {
+    /// A service: `/etc/service/NAME/run`, a script of `/bin/sh`. Its log service is `NAME/log`.
+    pub fn service(self, name: &str, run: &str) -> Container {
+        self.executable(format!("/etc/service/{name}/run"), format!("#!/bin/sh\n{run}\n"))
+    }
+
+    /// Another program of Debian's runit (svlogd, chpst), or its `sv` under another name.
+    pub fn runits(mut self, program: &str, path: &str) -> Container {
+        self.install(path, &rungs::runit().join("usr/bin").join(program));
+        self
+    }
+}
+
+impl Live {
+    /// What `sv` answers to these words, whatever its code.
+    #[track_caller]
+    pub fn sv(&self, words: &str) -> String {
+        self.sv_output(words).stdout
+    }
+
+    /// The same, with its code.
+    #[track_caller]
+    pub fn sv_output(&self, words: &str) -> Output {
+        let words: Vec<&str> = words.split_whitespace().collect();
+        self.run(&[&["sv"], words.as_slice()].concat())
+    }
+
+    /// Wait until `sv status` of a service begins so, its name left out: `run`, `down`.
+    #[track_caller]
+    pub fn until_is(&self, state: &str, service: &str) {
+        let wanted = format!("{state}: {service}: ");
+        self.until(|it| it.sv(&format!("status {service}")).starts_with(&wanted));
+    }
+
+    /// The process that runs as this service now, as the container sees it.
+    #[track_caller]
+    pub fn service_pid(&self, service: &str) -> i32 {
+        let status = self.sv(&format!("status {service}"));
+        let rest = status.split_once("(pid ").map(|(_, rest)| rest);
+        let pid = rest.and_then(|rest| rest.split_once(')')).and_then(|(pid, _)| pid.parse().ok());
+        pid.unwrap_or_else(|| panic!("{service} does not run: {status}"))
+    }
+}
