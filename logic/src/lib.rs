@@ -18,4 +18,6 @@ pub mod exec;
 pub mod init;
 mod killing;
 pub mod options;
+pub mod status;
+pub mod sv;
 pub mod words;
