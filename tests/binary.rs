@@ -74,6 +74,9 @@ fn it_is_small() {
 
 #[test]
 fn it_runs_where_nothing_else_is() {
+    if Need::Namespaces.is_missing() {
+        return;
+    }
     if shipped().is_none() {
         return;
     }

@@ -90,8 +90,8 @@ fn every_dockerfile_in_the_readme_is_built() {
     }
     make_image();
     for (line, dockerfile) in blocks("dockerfile") {
-        let build = format!("docker build --tag readme-test - <<'EOF' && echo built\n");
-        let says = run(&format!("{build}{dockerfile}EOF"));
+        let build = "docker build --tag readme-test - <<'EOF' && echo built";
+        let says = run(&format!("{build}\n{dockerfile}EOF"));
         assert!(says.ends_with("built\n"), "README.md:{line}: {says}");
         run("docker image rm readme-test");
     }

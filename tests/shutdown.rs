@@ -10,7 +10,7 @@ use world::{Container, Live};
 const AT_ONCE: Duration = Duration::from_secs(3);
 
 /// A main command that ends on TERM with this code, and notes it.
-const POLITE: &str = "trap 'echo main >>/steps; exit 3' TERM; touch /ready; sleep 1000 & wait $!";
+const POLITE: &str = "sleep 1000 & trap 'echo main >>/steps; exit 3' TERM; touch /ready; wait $!";
 
 fn hook(of: &str, name: &str, script: &str) -> (String, String) {
     (format!("/etc/my_init.{of}_shutdown.d/{name}"), format!("#!/bin/sh\n{script}\n"))
@@ -35,7 +35,7 @@ fn ready(container: Container) -> Live {
 
 #[test]
 fn a_stop_goes_from_the_command_over_the_hooks_to_everything_left() {
-    let orphan = "(trap 'echo orphan >>/steps; exit' TERM; touch /on; sleep 1000 & wait $!) &
+    let orphan = "(sleep 1000 & trap 'echo orphan >>/steps; exit' TERM; touch /on; wait $!) &
         while [ ! -e /on ]; do :; done";
     let container = with_hooks(&[
         ("pre", "20", &noted("pre20")),
@@ -86,8 +86,8 @@ fn without_a_command_an_orderly_stop_is_a_success() {
 #[test]
 fn with_a_command_the_stop_ends_with_its_code() {
     for (script, code) in [
-        ("trap 'exit 0' TERM; touch /ready; sleep 1000 & wait $!", 0),
-        ("trap 'exit 9' TERM; touch /ready; sleep 1000 & wait $!", 9),
+        ("sleep 1000 & trap 'exit 0' TERM; touch /ready; wait $!", 0),
+        ("sleep 1000 & trap 'exit 9' TERM; touch /ready; wait $!", 9),
         ("touch /ready; exec sleep 1000", 143),
     ] {
         for signal in ["TERM", "INT", "37"] {
@@ -96,6 +96,14 @@ fn with_a_command_the_stop_ends_with_its_code() {
             assert_eq!(it.wait().code, code, "{signal}: {script}");
         }
     }
+}
+
+#[test]
+fn a_quiet_stop_says_nothing_when_all_goes_well() {
+    let hooks = with_hooks(&[("pre", "10", &noted("pre")), ("post", "10", &noted("post"))]);
+    let it = ready(hooks.options(&["--quiet"]).script(POLITE));
+    let out = it.stop();
+    assert_eq!((out.code, out.stderr.as_str()), (3, ""));
 }
 
 #[test]
@@ -158,7 +166,7 @@ fn a_stop_during_a_startup_script_ends_it_and_nothing_else_begins() {
         let container = with_hooks(&[("pre", "10", &noted("pre")), ("post", "10", &noted("post"))])
             .startup(
                 "10",
-                "trap 'echo told >>/steps; exit 3' TERM; touch /ready; sleep 1000 & wait $!",
+                "sleep 1000 & trap 'echo told >>/steps; exit 3' TERM; touch /ready; wait $!",
             )
             .startup("20", &noted("later"));
         let container = match command {
@@ -180,7 +188,7 @@ fn a_stop_during_a_startup_script_ends_it_and_nothing_else_begins() {
 fn a_startup_script_that_ends_well_after_term_begins_nothing_either() {
     let it = ready(
         Container::new()
-            .startup("10", "trap 'exit 0' TERM; touch /ready; sleep 1000 & wait $!")
+            .startup("10", "sleep 1000 & trap 'exit 0' TERM; touch /ready; wait $!")
             .startup("20", "touch /later")
             .executable("/etc/rc.local", "#!/bin/sh\ntouch /later\n"),
     );
@@ -198,7 +206,7 @@ fn a_stop_asked_for_while_a_finished_command_is_cleaned_up_changes_nothing() {
     .boot();
     it.until_there("/ready");
     it.signal("TERM");
-    it.sh("echo go >/gate");
+    it.open_gate();
     let out = it.wait();
     assert_eq!(out.code, 5);
     assert_eq!(it.read("/steps"), "pre\npost\n");
@@ -218,7 +226,7 @@ fn what_docker_exec_runs_is_asked_to_end_and_waited_for() {
     it.signal("TERM");
     it.until_there("/told");
     assert!(!it.is_over());
-    it.sh("echo go >/gate");
+    it.open_gate();
     let out = guest.wait();
     assert_eq!((out.code, out.stdout.as_str()), (4, "bye\n"));
     assert_eq!(it.wait().code, 0);
@@ -228,7 +236,7 @@ fn what_docker_exec_runs_is_asked_to_end_and_waited_for() {
 fn a_stopped_orphan_ends_as_quickly_as_any() {
     let it = ready(Container::new().startup(
         "10",
-        "(trap 'echo bye >/steps; exit' TERM; touch /on; while :; do sleep 1000 & wait $!; done) &
+        "(sleep 1000 & trap 'echo bye >/steps; exit' TERM; touch /on; while :; do wait $!; done) &
         while [ ! -e /on ]; do :; done; kill -STOP $!; touch /ready",
     ));
     it.until_said("*** Runit started");
@@ -254,7 +262,8 @@ fn not_as_pid_1_it_ends_its_own_orphans_and_never_a_stranger() {
             "sh",
             "-c",
             "sleep 1000 & stranger=$!
-            my_init -- sh -c 'setsid sleep 1000 & echo $! >/own; (sleep 1000 & echo $! >/own2) & wait $!'
+            my_init -- sh -c '
+                setsid sleep 1000 & echo $! >/own; (sleep 1000 & echo $! >/own2) & wait $!'
             echo code $?
             kill -0 $stranger && echo the stranger lives
             kill -0 $(cat /own) 2>/dev/null || echo its own is gone

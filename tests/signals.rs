@@ -4,7 +4,7 @@
 mod world;
 
 use std::time::{Duration, Instant};
-use world::{Container, Live};
+use world::{Container, Live, Need};
 
 /// A main command that writes down each signal it gets, and ends with 9 on TERM.
 const SCRIBE: &str = r#"
@@ -33,6 +33,9 @@ fn harmless(to_stop: &[u32]) -> impl Iterator<Item = u32> {
 
 #[test]
 fn a_stop_is_heard_from_the_first_moment_on() {
+    if Need::Namespaces.is_missing() {
+        return;
+    }
     // Each moment of the first milliseconds, with and without a command.
     for microseconds in (0..20_000).step_by(500) {
         for (command, code) in [(None, 0), (Some("exec sleep 1000"), 143)] {
@@ -56,6 +59,9 @@ fn a_stop_is_heard_from_the_first_moment_on() {
 
 #[test]
 fn the_first_moment_comes_early() {
+    if Need::Namespaces.is_missing() {
+        return;
+    }
     // A signal before it is lost, whoever is PID 1: from the exec to it must be no time at all.
     let mut moments: Vec<Duration> = (0..20)
         .map(|_| {
@@ -82,24 +88,27 @@ fn with_a_command_what_is_not_for_us_is_passed_on() {
 
 #[test]
 fn with_a_command_each_signal_has_its_documented_effect_only() {
+    if Need::Namespaces.is_missing() {
+        return;
+    }
     let it = scribe();
+    let passed_on = [1, 3, 10, 12, 14, 18, 28];
+    let mut count = 0;
     for number in harmless(&[2, 15, 37]) {
         it.signal(&number.to_string());
+        // One by one: TSTP would make the kernel forget a CONT that is still on its way.
+        count += usize::from(passed_on.contains(&number));
+        it.until(|it| it.read("/got").lines().count() == count);
     }
-    it.until(|it| it.read("/got").lines().count() >= PASSED_ON.len());
+    assert_eq!(it.read("/got"), "HUP\nQUIT\nUSR1\nUSR2\nALRM\nCONT\nWINCH\n");
     assert_eq!(it.stop().code, 9);
-    let mut got: Vec<String> = it.read("/got").lines().map(String::from).collect();
-    got.sort();
-    let mut expected: Vec<&str> = [&PASSED_ON[..], &["TERM", "CONT"]].concat();
-    expected.sort_unstable();
-    // The stop's own TERM and CONT: the scribe has ended with the first of them.
-    got.dedup();
-    expected.dedup();
-    assert_eq!(got, expected);
 }
 
 #[test]
 fn without_a_command_each_signal_has_its_documented_effect_only() {
+    if Need::Namespaces.is_missing() {
+        return;
+    }
     let it = Container::new().boot();
     it.until_said("*** Runit started");
     let before = it.stderr();
@@ -125,13 +134,16 @@ fn signals_during_a_startup_script_do_not_reach_it() {
             it.signal(signal);
         }
     }
-    it.sh("echo go >/gate");
+    it.open_gate();
     let out = it.wait();
     assert_eq!((out.code, out.stdout.as_str()), (0, "done\nmain\n"));
 }
 
 #[test]
 fn a_storm_of_signals_is_one_orderly_stop() {
+    if Need::Namespaces.is_missing() {
+        return;
+    }
     let it = Container::new()
         .executable("/etc/my_init.post_shutdown.d/10", "#!/bin/sh\necho post >>/steps\n")
         .boot();
@@ -171,6 +183,7 @@ fn kill_from_inside_does_nothing_to_pid_1() {
     it.until_said("*** Runit started");
     it.sh("kill -KILL 1; kill -STOP 1; kill -SEGV 1; kill -ABRT 1");
     assert_eq!(it.run(&["my_init", "--", "true"]).code, 0);
-    it.sh("kill -TERM 1");
+    // The stop may end this shell too.
+    it.run(&["sh", "-c", "kill -TERM 1"]);
     assert_eq!(it.wait().code, 0);
 }

@@ -158,7 +158,10 @@ fn a_failing_rc_local_ends_the_boot_too() {
 #[test]
 fn what_a_failed_boot_leaves_running_is_ended_in_order() {
     let it = Container::new()
-        .startup("10_daemon", "(trap 'echo bye >/steps; exit' TERM; touch /on; while :; do sleep 1 & wait $!; done) &")
+        .startup(
+            "10_daemon",
+            "(sleep 1000 & trap 'echo bye >/steps; exit' TERM; touch /on; wait $!) &",
+        )
         .startup("20_bad", "while [ ! -e /on ]; do :; done; exit 1")
         .boot();
     assert_eq!(it.wait().code, 1);

@@ -114,10 +114,10 @@ fn the_end_of_input_ends_the_command_and_the_container() {
 #[test]
 fn a_new_window_size_reaches_the_command() {
     let it = terminal()
-        .script("trap 'stty size; exit 8' WINCH; stty size; touch /ready; sleep 1000 & wait $!")
+        .script("sleep 1000 & trap 'stty size; exit 8' WINCH; stty size; touch /ready; wait $!")
         .boot();
     it.until_there("/ready");
-    assert!(it.screen().contains("24 80"));
+    until_shown(&it, "24 80");
     it.resize(50, 132);
     assert_eq!(it.wait().code, 8);
     assert!(it.screen().contains("50 132"));
@@ -126,7 +126,7 @@ fn a_new_window_size_reaches_the_command() {
 #[test]
 fn ctrl_c_during_a_startup_script_stops_the_boot_in_order() {
     let it = terminal()
-        .startup("10", "trap 'echo told >/steps; exit' TERM; touch /ready; sleep 1000 & wait $!")
+        .startup("10", "sleep 1000 & trap 'echo told >/steps; exit' TERM; touch /ready; wait $!")
         .script("echo main >>/steps")
         .boot();
     it.until_there("/ready");
@@ -181,14 +181,14 @@ fn a_stop_ends_a_command_that_ctrl_z_has_stopped() {
 fn on_a_terminal_too_a_command_may_take_its_time_to_end() {
     let it = terminal()
         .script(
-            "trap 'mkfifo /gate; touch /told; read go </gate; exit 9' TERM; touch /ready
-            sleep 1000 & wait $!",
+            "sleep 1000 & trap 'mkfifo /gate; touch /told; read go </gate; exit 9' TERM
+            touch /ready; wait $!",
         )
         .boot();
     it.until_there("/ready");
     it.signal("TERM");
     it.until_there("/told");
-    it.sh("echo go >/gate");
+    it.open_gate();
     assert_eq!(it.wait().code, 9);
 }
 
@@ -226,6 +226,7 @@ fn in_the_background_of_a_shell_it_does_not_take_the_terminal() {
     it.type_keys("my_init -- sleep 1000 & sleep 2000\r");
     it.until(|it| it.sh("cat /proc/[0-9]*/cmdline | tr '\\0' ' '").matches("sleep ").count() >= 3);
     it.type_keys(CTRL_C);
+    it.until(|it| it.screen().matches("bash-").count() >= 2);
     it.type_keys("echo still $((1 + 1)) here; kill %1; wait; exit 6\r");
     until_shown(&it, "still 2 here");
     assert_eq!(it.wait().code, 6);

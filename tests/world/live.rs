@@ -1,48 +1,19 @@
 //! A container that runs, or has run: what it said, how it ended, what it left on its disk.
 
+use super::cell::Cell;
+use super::output::{Begun, Output, Stream, code, until_over};
 use super::terminal::Terminal;
-use super::{Cell, Container, DEADLINE, docker, namespace};
+use super::{Container, DEADLINE, docker, namespace};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::cell::RefCell;
 use std::fs;
-use std::io::{PipeReader, Read};
+use std::io::PipeReader;
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::process::Child;
+use std::thread;
 use std::time::{Duration, Instant};
-
-/// How something ended: the container, or a command in it.
-#[derive(Clone, Debug)]
-pub struct Output {
-    /// The exit code; 128 + n where signal n ended it, as Docker tells it.
-    pub code: i32,
-    /// All of standard output.
-    pub stdout: String,
-    /// All of standard error.
-    pub stderr: String,
-    /// From the call to the end.
-    pub took: Duration,
-}
-
-impl Output {
-    /// These lines stand on standard error, in this order.
-    #[track_caller]
-    pub fn assert_said(&self, lines: &[&str]) {
-        let mut said = self.stderr.lines();
-        for line in lines {
-            assert!(said.any(|one| one == *line), "not said, or not in order: {line}");
-        }
-    }
-
-    /// How many lines of standard error have this text.
-    pub fn times_said(&self, text: &str) -> usize {
-        self.stderr.lines().filter(|line| line.contains(text)).count()
-    }
-}
 
 /// A booted container. Dropping it ends it.
 pub struct Live {
@@ -176,13 +147,7 @@ impl Live {
     #[track_caller]
     pub fn wait(&self) -> Output {
         let begun = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.borrow_mut().try_wait().unwrap() {
-                break status;
-            }
-            assert!(begun.elapsed() < DEADLINE, "the container does not end");
-            thread::sleep(Duration::from_millis(2));
-        };
+        let status = until_over(&mut self.child.borrow_mut());
         let took = begun.elapsed();
         self.stdout.finish();
         self.stderr.finish();
@@ -244,8 +209,7 @@ impl Live {
             Place::Docker(name) => docker::inside(name, user),
             Place::Namespace(pid) => namespace::inside(&self.container, *pid, user),
         };
-        inside.args(command).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Begun { at: Instant::now(), child: inside.spawn().unwrap() }
+        Begun::from(inside.args(command))
     }
 
     /// Run a script of `/bin/sh` in it; it must succeed.
@@ -254,6 +218,13 @@ impl Live {
         let out = self.run(&["sh", "-c", script]);
         assert_eq!(out.code, 0, "{script}: {}", out.stderr);
         out.stdout
+    }
+
+    /// Let somebody through who waits at `read go </gate`. (What this runs may be ended by the stop
+    /// that it lets go on.)
+    #[track_caller]
+    pub fn open_gate(&self) {
+        self.run(&["sh", "-c", "echo go >/gate"]);
     }
 
     /// The contents of a file, also after the end.
@@ -340,31 +311,8 @@ impl Live {
     }
 }
 
-/// A command that was begun in a container.
-pub struct Begun {
-    at: Instant,
-    child: Child,
-}
-
-impl Begun {
-    /// Wait for its end.
-    pub fn wait(self) -> Output {
-        let out = self.child.wait_with_output().unwrap();
-        Output {
-            code: code(out.status),
-            stdout: String::from_utf8_lossy(&out.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&out.stderr).into_owned(),
-            took: self.at.elapsed(),
-        }
-    }
-}
-
 fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
-}
-
-fn code(status: ExitStatus) -> i32 {
-    status.code().unwrap_or_else(|| 128 + status.signal().expect("a code or a signal"))
 }
 
 impl Drop for Live {
@@ -381,43 +329,6 @@ impl Drop for Live {
             eprintln!("--- standard output\n{}", self.stdout());
             eprintln!("--- standard error\n{}", self.stderr());
             eprintln!("--- terminal\n{}---", screen.unwrap_or_default());
-        }
-    }
-}
-
-/// What somebody says, collected as it comes.
-pub(super) struct Stream {
-    heard: Arc<Mutex<Vec<u8>>>,
-    listener: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl Stream {
-    /// Listen until the end of file, or an error.
-    pub(super) fn from(mut source: impl Read + Send + 'static) -> Stream {
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let ours = Arc::clone(&heard);
-        let listener = thread::spawn(move || {
-            let mut buffer = [0; 8192];
-            while let Ok(length @ 1..) = source.read(&mut buffer) {
-                ours.lock().unwrap().extend_from_slice(&buffer[..length]);
-            }
-        });
-        Stream { heard, listener: Mutex::new(Some(listener)) }
-    }
-
-    /// Nobody who says anything.
-    pub(super) fn silent() -> Stream {
-        Stream { heard: Arc::default(), listener: Mutex::new(None) }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.heard.lock().unwrap()).into_owned()
-    }
-
-    /// Wait for the end of file.
-    fn finish(&self) {
-        if let Some(listener) = self.listener.lock().unwrap().take() {
-            listener.join().unwrap();
         }
     }
 }

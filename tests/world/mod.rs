@@ -19,22 +19,26 @@
     reason = "these are tests: a failed expectation is a failed test"
 )]
 
+mod bytes;
+mod cell;
 mod docker;
 mod live;
 mod namespace;
+mod output;
 mod rungs;
 mod terminal;
 
-pub use live::{Live, Output, Stop};
+pub use bytes::{bytes, ignored_here, variables};
+pub use cell::Volume;
+pub use live::{Live, Stop};
+pub use output::Output;
 pub use rungs::{Need, has, program};
 
-use std::collections::BTreeMap;
+use cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// How long anything may take before we say that it does not happen: generous, because a deadline
@@ -368,83 +372,3 @@ impl Container {
 
 /// The group that may read the dumps.
 pub const DOCKER_ENV: u32 = 8377;
-
-/// Names and values as the kernel has them, a NUL behind each. What is no UTF-8 is shown escaped,
-/// so that no two differ without being seen to.
-pub fn variables(block: &[u8]) -> BTreeMap<String, String> {
-    let shown = |bytes: &[u8]| match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_string(),
-        Err(_) => bytes.escape_ascii().to_string(),
-    };
-    let lines = block.split(|&byte| byte == 0).filter(|line| !line.is_empty());
-    lines
-        .map(|line| {
-            let equals = line.iter().position(|&byte| byte == b'=').expect("a name and a value");
-            (shown(&line[..equals]), shown(&line[equals + 1..]))
-        })
-        .collect()
-}
-
-/// Bytes as a name or a value.
-pub fn bytes(bytes: &[u8]) -> OsString {
-    OsString::from_vec(bytes.to_vec())
-}
-
-fn assignment(name: &OsStr, value: &OsStr) -> OsString {
-    let mut bytes = name.as_bytes().to_vec();
-    bytes.push(b'=');
-    bytes.extend_from_slice(value.as_bytes());
-    OsString::from_vec(bytes)
-}
-
-/// A directory that containers can share.
-pub struct Volume(Cell);
-
-impl Volume {
-    /// An empty one.
-    pub fn new() -> Volume {
-        Volume(Cell::new())
-    }
-}
-
-/// A directory of our own for one container's files, removed in the end.
-struct Cell(PathBuf);
-
-impl Cell {
-    fn new() -> Cell {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "baseimage-test-{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
-        let path = rungs::scratch().join(name);
-        for part in ["given", "upper", "work", "root", "empty"] {
-            fs::create_dir_all(path.join(part)).unwrap();
-        }
-        for part in ["given", "upper"] {
-            fs::set_permissions(path.join(part), fs::Permissions::from_mode(0o755)).unwrap();
-        }
-        Cell(path)
-    }
-
-    fn given(&self) -> PathBuf {
-        self.0.join("given")
-    }
-
-    fn name(&self) -> &OsStr {
-        self.0.file_name().unwrap()
-    }
-}
-
-impl Drop for Cell {
-    fn drop(&mut self) {
-        if self.0.as_os_str().is_empty() {
-            return;
-        }
-        // The kernel leaves a directory of mode 000 in an overlay's work directory.
-        let inner = self.0.join("work/work");
-        let _ = fs::set_permissions(&inner, fs::Permissions::from_mode(0o700));
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}

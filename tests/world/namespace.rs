@@ -5,9 +5,11 @@
 //!        we watch this one            PID 1 of the new namespace all the way
 //! ```
 
-use super::live::{Live, Place, Stream};
+use super::bytes::assignment;
+use super::live::{Live, Place};
+use super::output::Stream;
 use super::terminal::Terminal;
-use super::{Container, DEADLINE, Stderr, assignment, rungs};
+use super::{Container, DEADLINE, Stderr, rungs};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::cell::RefCell;
@@ -139,8 +141,8 @@ fn tool(name: &str) -> String {
         .unwrap_or_else(|| name.into())
 }
 
-/// PID 1 as this machine sees it, once it is the program: the watching shell's only child, whose command
-/// line is the one asked for. `None` where it has ended already.
+/// PID 1 as this machine sees it, once it is the program: the watching shell's only child, whose
+/// command line is the one asked for. `None` where it has ended already.
 #[track_caller]
 fn pid_one(child: &mut Child, words: &[OsString]) -> Option<Pid> {
     let begun = Instant::now();

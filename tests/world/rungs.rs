@@ -20,6 +20,8 @@ use std::{env, fs, io, thread};
 pub enum Need {
     /// Several user ids: root, outside of a user namespace.
     Users,
+    /// Namespaces of our own, for what Docker has no switch for.
+    Namespaces,
     /// An engine that answers.
     Docker,
     /// The binary as it ships: what cargo builds for a test run is dynamic.
@@ -30,6 +32,7 @@ pub enum Need {
 pub fn has(need: Need) -> bool {
     match need {
         Need::Users => nix::unistd::geteuid().is_root(),
+        Need::Namespaces => has_namespaces(),
         Need::Docker => docker_answers(),
         Need::Shipped => env::var_os("MY_INIT").is_some(),
     }
@@ -44,6 +47,7 @@ impl Need {
         }
         let what = match self {
             Need::Users => "root",
+            Need::Namespaces => "namespaces of its own",
             Need::Docker => "Docker",
             Need::Shipped => "MY_INIT=dist/my_init, the binary as it ships",
         };

@@ -1,6 +1,6 @@
 //! The terminal of `docker run --tty`: a pseudo-terminal whose other side we hold.
 
-use super::live::Stream;
+use super::output::Stream;
 use nix::pty::openpty;
 use nix::unistd::ttyname;
 use std::fs::File;
