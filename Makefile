@@ -1,5 +1,8 @@
 # The one list of verbs. `make` alone prints it.
 
+# Where rustup puts cargo, for a shell that was started before.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
 NAME    ?= baseimage
 VERSION ?= latest
 export NAME VERSION
@@ -7,7 +10,7 @@ export NAME VERSION
 .PHONY: help run test check live dist image clean
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand --tabs=16
+	@sed --quiet 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand --tabs=16
 
 run: ## boot the image: a login shell on a terminal, a short tour without one
 	@tools/run
@@ -27,8 +30,8 @@ live: ## only the tests that need Docker
 dist: ## the static binary: dist/baseimage, my_init, setuser
 	@tools/build
 
-image: ## the image, as NAME:VERSION (default baseimage:latest)
+image: dist ## the image, as NAME:VERSION (default baseimage:latest)
 	@tools/image
 
 clean: ## forget what was built and cached here
-	rm -rf target dist
+	rm --recursive --force target dist

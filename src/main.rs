@@ -17,19 +17,32 @@ mod services;
 mod setuser;
 mod spawn;
 mod supervise;
+mod sv;
 
-use std::os::unix::ffi::OsStringExt;
+use logic::sv::Manner;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os().map(OsStringExt::into_vec);
-    let name = words.next().unwrap_or_default();
-    let name = spawn::path(&name).file_name().unwrap_or_default();
+    let called = words.next().unwrap_or_default();
+    let called = spawn::path(&called);
+    let name = called.file_name().unwrap_or_default();
     ExitCode::from(if name == Path::new("setuser") {
         setuser::run(words.collect())
+    } else if name == Path::new("sv") {
+        sv::run(Manner::Sv, name.as_bytes(), &words.collect::<Vec<_>>())
+    } else if is_init_script(called) {
+        sv::run(Manner::InitScript, name.as_bytes(), &words.collect::<Vec<_>>())
     } else {
         // Under any other name: an image may have it as its entry point, called as it likes.
         init::run(|| words.collect())
     })
+}
+
+/// Whether it stands where init scripts do, however it was called: `cd /etc/init.d; ./web start`.
+fn is_init_script(called: &Path) -> bool {
+    let directory = called.parent().and_then(|parent| parent.canonicalize().ok());
+    directory.is_some_and(|directory| directory == Path::new("/etc/init.d"))
 }

@@ -50,6 +50,11 @@ pub fn answer(text: &str) -> std::io::Result<()> {
     std::io::stdout().write_all(text.as_bytes())
 }
 
+/// Whether a person reads what we answer.
+pub fn is_for_people() -> bool {
+    std::io::IsTerminal::is_terminal(&std::io::stdout())
+}
+
 /// Whether the line could be said. One that is too long keeps its beginning and its end of line.
 fn write(line: &str) -> bool {
     let stderr = std::io::stderr();

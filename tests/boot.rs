@@ -246,6 +246,21 @@ fn without_a_command_it_serves_until_it_is_stopped() {
 }
 
 #[test]
+fn a_container_that_does_nothing_never_wakes_up() {
+    let idle = Container::new();
+    let waiting = Container::new().command(&["sleep", "1000"]);
+    for container in [idle, waiting] {
+        let it = container.boot();
+        it.until_said("*** Runit started");
+        // What the boot began is over in a second; the next one is watched.
+        it.sh("sleep 1");
+        let before = it.status("voluntary_ctxt_switches");
+        it.sh("sleep 1");
+        assert_eq!(it.status("voluntary_ctxt_switches"), before);
+    }
+}
+
+#[test]
 fn a_command_runs_where_and_as_it_was_called() {
     let out = Container::new()
         .argv(&["sh", "-c", "cd /tmp; umask 027; exec my_init -- sh -c 'pwd; umask; echo $0' me"])

@@ -310,6 +310,19 @@ fn ctrl_c_on_dockers_terminal_ends_the_command_in_order() {
 }
 
 #[test]
+fn a_new_window_size_goes_through_docker_to_the_command() {
+    let Some(container) = docker(&[]) else { return };
+    let it = container
+        .terminal()
+        .script("sleep 1000 & trap 'stty size; exit 8' WINCH; echo ready; wait $!")
+        .boot();
+    it.until(|it| it.screen().contains("ready\r\n"));
+    it.resize(50, 132);
+    assert_eq!(it.wait().code, 8);
+    assert!(it.screen().contains("50 132"));
+}
+
+#[test]
 fn docker_stop_does_not_wait_for_an_interactive_shell() {
     let Some(container) = docker(&[]) else { return };
     let it = container.terminal().command(&["bash", "-l"]).boot();

@@ -115,7 +115,7 @@ fn a_timeout_of_zero_waits_for_as_long_as_it_takes() {
     );
     it.signal("TERM");
     it.until_said("*** Shutting down sh");
-    it.sh("echo go >/gate");
+    it.open_gate();
     let out = it.wait();
     assert_eq!((out.code, out.times_said("Forcing")), (9, 0));
 }
@@ -188,6 +188,19 @@ fn a_second_signal_cuts_a_hook_short() {
     let out = it.wait();
     assert_eq!(out.code, 0);
     assert!(out.took < Duration::from_secs(5), "{:?}", out.took);
+}
+
+#[test]
+fn a_second_signal_ends_a_deaf_startup_script_at_once() {
+    let it = ready(Container::new().startup("10", DEAF).script("touch /main"));
+    it.signal("INT");
+    it.until_said("*** Shutting down /etc/my_init.d/10");
+    assert!(!it.is_over());
+    it.signal("TERM");
+    let out = it.wait();
+    assert_eq!(out.code, 130);
+    assert!(out.took < Duration::from_secs(5), "{:?}", out.took);
+    assert!(!it.exists("/main"));
 }
 
 #[test]

@@ -99,6 +99,14 @@ fn with_a_command_the_stop_ends_with_its_code() {
 }
 
 #[test]
+fn a_quiet_stop_says_nothing_when_all_goes_well() {
+    let hooks = with_hooks(&[("pre", "10", &noted("pre")), ("post", "10", &noted("post"))]);
+    let it = ready(hooks.options(&["--quiet"]).script(POLITE));
+    let out = it.stop();
+    assert_eq!((out.code, out.stderr.as_str()), (3, ""));
+}
+
+#[test]
 fn hooks_run_without_services_too() {
     let it = with_hooks(&[("pre", "10", &noted("pre")), ("post", "10", &noted("post"))])
         .options(&["--skip-runit"])
@@ -198,7 +206,7 @@ fn a_stop_asked_for_while_a_finished_command_is_cleaned_up_changes_nothing() {
     .boot();
     it.until_there("/ready");
     it.signal("TERM");
-    it.sh("echo go >/gate");
+    it.open_gate();
     let out = it.wait();
     assert_eq!(out.code, 5);
     assert_eq!(it.read("/steps"), "pre\npost\n");
@@ -218,7 +226,7 @@ fn what_docker_exec_runs_is_asked_to_end_and_waited_for() {
     it.signal("TERM");
     it.until_there("/told");
     assert!(!it.is_over());
-    it.sh("echo go >/gate");
+    it.open_gate();
     let out = guest.wait();
     assert_eq!((out.code, out.stdout.as_str()), (4, "bye\n"));
     assert_eq!(it.wait().code, 0);

@@ -188,7 +188,7 @@ fn on_a_terminal_too_a_command_may_take_its_time_to_end() {
     it.until_there("/ready");
     it.signal("TERM");
     it.until_there("/told");
-    it.sh("echo go >/gate");
+    it.open_gate();
     assert_eq!(it.wait().code, 9);
 }
 
@@ -226,6 +226,7 @@ fn in_the_background_of_a_shell_it_does_not_take_the_terminal() {
     it.type_keys("my_init -- sleep 1000 & sleep 2000\r");
     it.until(|it| it.sh("cat /proc/[0-9]*/cmdline | tr '\\0' ' '").matches("sleep ").count() >= 3);
     it.type_keys(CTRL_C);
+    it.until(|it| it.screen().matches("bash-").count() >= 2);
     it.type_keys("echo still $((1 + 1)) here; kill %1; wait; exit 6\r");
     until_shown(&it, "still 2 here");
     assert_eq!(it.wait().code, 6);

@@ -21,5 +21,6 @@ pub mod options;
 mod service;
 mod services;
 pub mod status;
+pub mod sv;
 pub mod verbs;
 pub mod words;

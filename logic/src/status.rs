@@ -177,12 +177,13 @@ mod tests {
 
     #[test]
     fn a_status_written_by_debians_runsv_is_understood() {
-        // runsv 2.1.2-54, of a service that ran as process 5474 and was told to go down.
-        let bytes = b"\x40\x00\x00\x00\x6a\x60\x39\x5d\x0a\x3b\xf4\x18\x62\x15\0\0\0d\x01\x01";
+        // runsv 2.1.2-54, of a service that ran as process 17323 and was told to go down.
+        let bytes = b"\x40\0\0\0\x6b\x05\x7c\x16\x02\x69\x64\xbc\xab\x43\0\0\0d\x01\x01";
         let status = Status::from_bytes(bytes).unwrap();
         assert_eq!((status.state, status.want), (State::Run, Want::Down));
-        assert_eq!((status.pid, status.got_term), (Some(Pid(0x1562)), true));
-        assert_eq!(status.since.0, Duration::new(0x6a60_395d - 10, 0x0a3b_f418));
+        assert_eq!((status.pid, status.got_term), (Some(Pid(17_323)), true));
+        assert_eq!(status.since.0, Duration::new(0x6b05_7c16 - 10, 0x0269_64bc));
+        assert_eq!(status.to_bytes(), *bytes);
     }
 
     #[test]

@@ -20,6 +20,14 @@ pub fn variables(block: &[u8]) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// The signals that this test run itself was born ignoring, a bit each, as proc(5) has them. Not
+/// PIPE: Rust ignores that one for itself, and not for its children.
+pub fn ignored_here() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap() & !(1 << 12)
+}
+
 /// Bytes as a name or a value.
 pub fn bytes(bytes: &[u8]) -> OsString {
     OsString::from_vec(bytes.to_vec())

@@ -1,7 +1,7 @@
 //! A container that runs, or has run: what it said, how it ended, what it left on its disk.
 
 use super::cell::Cell;
-use super::output::{Begun, Output, Stream, code};
+use super::output::{Begun, Output, Stream, code, until_over};
 use super::terminal::Terminal;
 use super::{Container, DEADLINE, docker, namespace};
 use nix::sys::signal::{Signal, kill};
@@ -11,7 +11,7 @@ use std::fs;
 use std::io::PipeReader;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -147,13 +147,7 @@ impl Live {
     #[track_caller]
     pub fn wait(&self) -> Output {
         let begun = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.borrow_mut().try_wait().unwrap() {
-                break status;
-            }
-            assert!(begun.elapsed() < DEADLINE, "the container does not end");
-            thread::sleep(Duration::from_millis(2));
-        };
+        let status = until_over(&mut self.child.borrow_mut());
         let took = begun.elapsed();
         self.stdout.finish();
         self.stderr.finish();
@@ -215,8 +209,7 @@ impl Live {
             Place::Docker(name) => docker::inside(name, user),
             Place::Namespace(pid) => namespace::inside(&self.container, *pid, user),
         };
-        inside.args(command).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Begun { at: Instant::now(), child: inside.spawn().unwrap() }
+        Begun::from(inside.args(command))
     }
 
     /// Run a script of `/bin/sh` in it; it must succeed.
@@ -225,6 +218,13 @@ impl Live {
         let out = self.run(&["sh", "-c", script]);
         assert_eq!(out.code, 0, "{script}: {}", out.stderr);
         out.stdout
+    }
+
+    /// Let somebody through who waits at `read go </gate`. (What this runs may be ended by the stop
+    /// that it lets go on.)
+    #[track_caller]
+    pub fn open_gate(&self) {
+        self.run(&["sh", "-c", "echo go >/gate"]);
     }
 
     /// The contents of a file, also after the end.

@@ -29,7 +29,7 @@ mod rungs;
 mod subject;
 mod terminal;
 
-pub use bytes::{bytes, variables};
+pub use bytes::{bytes, ignored_here, variables};
 pub use cell::Volume;
 pub use live::{Live, Stop};
 pub use output::Output;

@@ -1,8 +1,9 @@
 //! How something ended, and what it said: of the container, or of a command in it.
 
+use super::DEADLINE;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -38,20 +39,51 @@ impl Output {
 
 /// A command that was begun in a container.
 pub struct Begun {
-    pub(super) at: Instant,
-    pub(super) child: Child,
+    at: Instant,
+    child: Child,
+    stdout: Stream,
+    stderr: Stream,
 }
 
 impl Begun {
+    /// Begin it.
+    pub(super) fn from(command: &mut Command) -> Begun {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (at, mut child) = (Instant::now(), command.spawn().unwrap());
+        let stdout = Stream::from(child.stdout.take().unwrap());
+        let stderr = Stream::from(child.stderr.take().unwrap());
+        Begun { at, child, stdout, stderr }
+    }
+
     /// Wait for its end.
-    pub fn wait(self) -> Output {
-        let out = self.child.wait_with_output().unwrap();
-        Output {
-            code: code(out.status),
-            stdout: String::from_utf8_lossy(&out.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&out.stderr).into_owned(),
-            took: self.at.elapsed(),
+    #[track_caller]
+    pub fn wait(mut self) -> Output {
+        let status = until_over(&mut self.child);
+        let took = self.at.elapsed();
+        self.stdout.finish();
+        self.stderr.finish();
+        let (stdout, stderr) = (self.stdout.text(), self.stderr.text());
+        Output { code: code(status), stdout, stderr, took }
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Wait for the end of a process, but not for ever.
+#[track_caller]
+pub(super) fn until_over(child: &mut Child) -> ExitStatus {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
         }
+        assert!(begun.elapsed() < DEADLINE, "it does not end");
+        thread::sleep(Duration::from_millis(1));
     }
 }
 

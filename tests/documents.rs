@@ -1,0 +1,104 @@
+//! The documents say what the program does: man pages against the table of options, and the page
+//! of differences against the tests it names.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[test]
+fn the_man_page_of_my_init_has_each_option_and_what_it_does() {
+    let page = read("docs/man/my_init.8");
+    let lines: Vec<&str> = page.lines().collect();
+    for (_, flag, meaning) in logic::options::FLAGS {
+        let spelled = flag.replace('-', "\\-");
+        let at = lines.iter().position(|line| line.contains(&spelled) && line.starts_with(".B"));
+        let at = at.unwrap_or_else(|| panic!("my_init(8) does not have {flag}"));
+        let said: String = lines[at..].iter().take(4).copied().collect::<Vec<_>>().join(" ");
+        let plain = said.replace("\\-", "-").replace("\\(aq", "'");
+        assert!(plain.contains(meaning), "{flag}: my_init(8) does not say: {meaning}");
+    }
+}
+
+/// The names of all tests, as `file::name`; those of `logic` are `logic::name`.
+fn tests() -> BTreeSet<String> {
+    let mut tests = BTreeSet::new();
+    let mut directories = vec![root("tests"), root("logic")];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let is_ours = path.starts_with(root("logic"));
+            let file = if is_ours { "logic".to_string() } else { name };
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            for line in text.lines().filter_map(|line| line.trim_start().strip_prefix("fn ")) {
+                tests.insert(format!("{file}::{}", line.split('(').next().unwrap_or_default()));
+            }
+        }
+    }
+    tests
+}
+
+/// The words in backticks that look like the name of a test.
+fn named(text: &str) -> Vec<String> {
+    let words = text.split('`').skip(1).step_by(2);
+    let is_test = |word: &&str| {
+        word.contains("::") && word.chars().all(|c| c.is_alphanumeric() || "_:".contains(c))
+    };
+    words.filter(is_test).map(str::to_string).filter(|word| word != "file::name").collect()
+}
+
+#[test]
+fn every_test_that_a_document_names_exists() {
+    let tests = tests();
+    for document in ["docs/compatibility.md", "ARCHITECTURE.md"] {
+        // Functions of the program are named in the same form.
+        let is_file = |name: &str| root("tests").join(format!("{name}.rs")).exists();
+        let is_test = |name: &String| name.split("::").next().is_some_and(is_file);
+        let named: Vec<String> = named(&read(document)).into_iter().filter(is_test).collect();
+        assert!(!named.is_empty(), "{document} names tests");
+        for name in named {
+            assert!(tests.contains(&name), "{document} names {name}, which is no test");
+        }
+    }
+}
+
+#[test]
+fn every_difference_has_an_anchor_of_its_own_and_a_test() {
+    let page = read("docs/compatibility.md");
+    let mut anchors = BTreeSet::new();
+    for row in page.lines().filter(|line| line.starts_with("| <a id=")) {
+        let anchor = row.split('"').nth(1).unwrap_or_default();
+        assert!(anchors.insert(anchor.to_string()), "two rows are called {anchor}");
+        assert!(row.contains(&format!("</a>{anchor} |")), "{anchor} is not called by its name");
+        assert!(!named(row).is_empty(), "{anchor} names no test");
+    }
+    assert!(anchors.len() > 20, "there are differences");
+}
+
+#[test]
+fn every_difference_that_a_test_names_is_written_down() {
+    let page = read("docs/compatibility.md");
+    for entry in fs::read_dir(root("tests")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let named = text.split("compatibility.md#").skip(1).map(|rest| {
+            rest.split(|c: char| !c.is_alphanumeric() && c != '-').next().unwrap_or_default()
+        });
+        for anchor in named.filter(|anchor| !anchor.is_empty()) {
+            let is_there = page.contains(&format!("<a id=\"{anchor}\">"));
+            assert!(is_there, "{}: no row {anchor} in compatibility.md", path.display());
+        }
+    }
+}
