@@ -29,15 +29,16 @@ fn main() -> ExitCode {
     let called = words.next().unwrap_or_default();
     let called = spawn::path(&called);
     let name = called.file_name().unwrap_or_default();
-    ExitCode::from(if name == Path::new("setuser") {
-        setuser::run(words.collect())
-    } else if name == Path::new("sv") {
-        sv::run(Manner::Sv, name.as_bytes(), &words.collect::<Vec<_>>())
-    } else if is_init_script(called) {
-        sv::run(Manner::InitScript, name.as_bytes(), &words.collect::<Vec<_>>())
-    } else {
+    ExitCode::from(match name.as_bytes() {
+        // PID 1 is in a hurry: until it listens, signals are lost.
+        b"my_init" => init::run(|| words.collect()),
+        b"setuser" => setuser::run(words.collect()),
+        b"sv" => sv::run(Manner::Sv, b"sv", &words.collect::<Vec<_>>()),
+        name if is_init_script(called) => {
+            sv::run(Manner::InitScript, name, &words.collect::<Vec<_>>())
+        }
         // Under any other name: an image may have it as its entry point, called as it likes.
-        init::run(|| words.collect())
+        _ => init::run(|| words.collect()),
     })
 }
 

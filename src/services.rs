@@ -212,7 +212,8 @@ impl Directories {
     /// From now on somebody may look: make and hold `supervise/` of every service.
     pub fn open(&mut self, epoll: &Epoll) {
         self.open = true;
-        for id in self.known.keys().copied().collect::<Vec<_>>() {
+        // A log service before its service: whoever may ask the one finds the other.
+        for id in self.known.keys().rev().copied().collect::<Vec<_>>() {
             self.open_one(id, epoll);
         }
     }

@@ -9,15 +9,8 @@ use logic::exec::{Deed, Errno, Look, is_text, reason};
 use logic::words::{Pid, Shown};
 use nix::errno::Errno as Failure;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::SigSet;
-use nix::unistd::{
-    ForkResult, chdir, dup2_stdin, dup2_stdout, execve, fork, getpid, pipe2, setpgid, setsid,
-    tcsetpgrp,
-};
-use rustix::process::{PidfdFlags, pidfd_open};
-use std::convert::Infallible;
+use nix::unistd::{ForkResult, fork, getpid, pipe2};
 use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::Read;
@@ -26,8 +19,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+
+mod ask;
+mod child;
+
+pub use ask::{ask, until};
+use child::Prepared;
 
 /// Where a program is looked for when the environment has no PATH: Docker's own default.
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -194,46 +191,6 @@ pub fn replace(program: &Program<'_>) -> Errno {
     Errno(failure as i32)
 }
 
-/// Run `./NAME` in a directory and wait for its end: an ordinary child of a program that is not
-/// PID 1, with our environment and without a standard output. Whether it succeeded; one that is
-/// not over at the deadline is killed, and did not.
-///
-/// # Errors
-/// It could not be started.
-pub fn ask(directory: &Path, name: &str, deadline: Option<Instant>) -> std::io::Result<bool> {
-    let mut command = std::process::Command::new(Path::new(".").join(name));
-    let mut child = command.current_dir(directory).stdout(Stdio::null()).spawn()?;
-    let number = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-    let end = number.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status.success());
-        }
-        let now = Instant::now();
-        if deadline.is_some_and(|deadline| deadline <= now) {
-            // Whoever inherits it will collect it: it may take its time, being on a hung disk.
-            child.kill()?;
-            return Ok(false);
-        }
-        // Not every sandbox tells the end of a process (pidfd_open(2)); then look every 20 ms.
-        let soon = now.checked_add(Duration::from_millis(20));
-        let wake = if end.is_some() { deadline } else { soon.min(deadline.or(soon)) };
-        let mut ends: Vec<_> =
-            end.iter().map(|end| PollFd::new(end.as_fd(), PollFlags::POLLIN)).collect();
-        // Whatever woke us, the child is asked.
-        let _ = poll(&mut ends, until(wake));
-    }
-}
-
-/// How long poll(2) may wait until that moment; for ever where there is none. Rounded up: waking
-/// early would be polling.
-pub fn until(moment: Option<Instant>) -> PollTimeout {
-    let Some(moment) = moment else { return PollTimeout::NONE };
-    let wait = moment.saturating_duration_since(Instant::now());
-    let wait = wait.saturating_add(Duration::from_micros(999));
-    PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX)
-}
-
 /// What every birth needs.
 pub struct Nursery {
     /// Where children write what failed.
@@ -346,68 +303,6 @@ impl Failures {
         let (pid, deed, errno) = (number()?, number()?, number()?);
         Some((Pid(pid), Deed::from_number(u8::try_from(deed).ok()?)?, Errno(errno)))
     }
-}
-
-/// All that the child needs, made before the fork.
-struct Prepared<'a> {
-    limits: Option<(u64, u64)>,
-    directory: Option<&'a Path>,
-    input: Option<BorrowedFd<'a>>,
-    output: Option<BorrowedFd<'a>>,
-    words: Vec<CString>,
-    variables: Vec<CString>,
-    candidates: Vec<PathBuf>,
-    place: Place,
-    by_shell: bool,
-}
-
-impl Prepared<'_> {
-    fn become_program(&self) -> Result<Infallible, (Deed, Failure)> {
-        match self.place {
-            Place::Session => {
-                setsid().map_err(|failure| (Deed::Session, failure))?;
-            }
-            Place::Terminal => take_terminal().map_err(|failure| (Deed::Terminal, failure))?,
-        }
-        if let Some((soft, hard)) = self.limits {
-            // What could be raised can be lowered.
-            let _ = setrlimit(Resource::RLIMIT_NOFILE, soft, hard);
-        }
-        if let Some(directory) = self.directory {
-            chdir(directory).map_err(|failure| (Deed::Directory, failure))?;
-        }
-        if let Some(input) = self.input {
-            dup2_stdin(input).map_err(|failure| (Deed::Streams, failure))?;
-        }
-        if let Some(output) = self.output {
-            dup2_stdout(output).map_err(|failure| (Deed::Streams, failure))?;
-        }
-        // We block all signals to read them from a descriptor; a program that inherited the mask
-        // would be deaf to TERM. dash clears it for what it forks, bash does not.
-        SigSet::empty().thread_set_mask().map_err(|failure| (Deed::Exec, failure))?;
-        Err((Deed::Exec, first_that_runs(&self.candidates, |file| self.exec(file))))
-    }
-
-    fn exec(&self, file: &Path) -> Failure {
-        let Ok(name) = CString::new(file.as_os_str().as_bytes()) else { return Failure::EINVAL };
-        let Err(failure) = execve(&name, &self.words, &self.variables);
-        if failure != Failure::ENOEXEC || !self.by_shell || !is_text(&head(file)) {
-            return failure;
-        }
-        let mut words = vec![c"/bin/sh".to_owned(), name];
-        words.extend(self.words.iter().skip(1).cloned());
-        let Err(failure) = execve(c"/bin/sh", &words, &self.variables);
-        failure
-    }
-}
-
-/// Be the foreground job of the terminal. The child does it itself, before it runs: were it the
-/// parent, the program could read from the terminal before it owns it and be stopped. TTOU, which
-/// would stop us here, is still blocked.
-fn take_terminal() -> nix::Result<()> {
-    let own = nix::unistd::Pid::from_raw(0);
-    setpgid(own, own)?;
-    tcsetpgrp(std::io::stdin(), getpid())
 }
 
 /// Have as many descriptors as we may: some are needed for each service. How many there are, and

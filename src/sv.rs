@@ -332,7 +332,7 @@ fn colour() -> Colour {
 mod tests {
     use super::*;
     use logic::status::{State, Status, Want};
-    use logic::sv::Verb;
+    use logic::verbs::Verb;
     use logic::words::Pid;
     use nix::sys::stat::Mode;
     use std::os::unix::fs::PermissionsExt;

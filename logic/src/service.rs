@@ -128,7 +128,16 @@ impl Service {
                 self.once = false;
                 self.stop_running();
             }
-            Verb::Send(deed) => self.send(deed),
+            Verb::Term
+            | Verb::Kill
+            | Verb::Pause
+            | Verb::Continue
+            | Verb::Hangup
+            | Verb::Alarm
+            | Verb::Interrupt
+            | Verb::Quit
+            | Verb::User1
+            | Verb::User2 => self.send(verb),
         }
     }
 
@@ -155,26 +164,22 @@ impl Service {
         self.owed.add(Deed::Wake);
     }
 
-    fn send(&mut self, deed: Deed) {
+    fn send(&mut self, verb: Verb) {
         if self.state != State::Run || self.process.is_none() {
             return;
         }
-        match deed {
-            Deed::Term => return self.stop_running(),
-            Deed::Pause => self.pause(true, Deed::Continue),
-            Deed::Continue => self.pause(false, Deed::Pause),
-            Deed::Kill
-            | Deed::Wake
-            | Deed::TellDown
-            | Deed::TellExit
-            | Deed::HangUp
-            | Deed::Alarm
-            | Deed::Interrupt
-            | Deed::Quit
-            | Deed::User1
-            | Deed::User2 => {}
+        if verb == Verb::Term {
+            return self.stop_running();
         }
-        self.owed.add(deed);
+        if verb == Verb::Pause {
+            self.pause(true, Deed::Continue);
+        }
+        if verb == Verb::Continue {
+            self.pause(false, Deed::Pause);
+        }
+        if let Some(deed) = verb.deed() {
+            self.owed.add(deed);
+        }
     }
 
     fn pause(&mut self, paused: bool, opposite: Deed) {
@@ -258,7 +263,7 @@ impl Service {
             | Deed::TellExit
             | Deed::Pause
             | Deed::Continue
-            | Deed::HangUp
+            | Deed::Hangup
             | Deed::Alarm
             | Deed::User1
             | Deed::User2 => {}

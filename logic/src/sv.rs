@@ -15,6 +15,7 @@ pub use report::{Colour, Report, json, table};
 
 use crate::exec::Errno;
 use crate::status::{State, Status, UnixTime, Want};
+use crate::verbs::Verb;
 use crate::words::Shown;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -24,62 +25,6 @@ use core::time::Duration;
 /// repeated as often; and no patience is shorter than one rest.
 pub const REST: Duration = Duration::from_millis(REST_MILLISECONDS);
 const REST_MILLISECONDS: u64 = 420;
-
-/// One byte of `supervise/control`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
-    /// Start, and start again whenever it ends.
-    Up,
-    /// TERM and CONT; do not start again.
-    Down,
-    /// Start; do not start again.
-    Once,
-    /// As down; then the supervisor forgets the service.
-    Exit,
-    /// Signal TERM.
-    Term,
-    /// Signal KILL.
-    Kill,
-    /// Signal STOP.
-    Pause,
-    /// Signal CONT.
-    Continue,
-    /// Signal HUP.
-    Hangup,
-    /// Signal ALRM.
-    Alarm,
-    /// Signal INT.
-    Interrupt,
-    /// Signal QUIT.
-    Quit,
-    /// Signal USR1.
-    User1,
-    /// Signal USR2.
-    User2,
-}
-
-impl Verb {
-    /// As it stands in `control`.
-    #[must_use]
-    pub fn byte(self) -> u8 {
-        match self {
-            Verb::Up => b'u',
-            Verb::Down => b'd',
-            Verb::Once => b'o',
-            Verb::Exit => b'x',
-            Verb::Term => b't',
-            Verb::Kill => b'k',
-            Verb::Pause => b'p',
-            Verb::Continue => b'c',
-            Verb::Hangup => b'h',
-            Verb::Alarm => b'a',
-            Verb::Interrupt => b'i',
-            Verb::Quit => b'q',
-            Verb::User1 => b'1',
-            Verb::User2 => b'2',
-        }
-    }
-}
 
 /// What happens once the verbs are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

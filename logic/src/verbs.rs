@@ -5,29 +5,71 @@ use crate::words::Signal;
 /// One byte in `control` (runsv(8), CONTROL).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// `u`: up, and stay up.
+    /// Start, and start again whenever it ends.
     Up,
-    /// `d`: down, and stay down.
+    /// TERM and CONT; do not start again.
     Down,
-    /// `o`: up, but do not start it again.
+    /// Start; do not start again.
     Once,
-    /// `x`: down, then forget the service.
+    /// As down; then the supervisor forgets the service.
     Exit,
-    /// Anything that is just a signal for `run`.
-    Send(Deed),
+    /// Signal TERM.
+    Term,
+    /// Signal KILL.
+    Kill,
+    /// Signal STOP.
+    Pause,
+    /// Signal CONT.
+    Continue,
+    /// Signal HUP.
+    Hangup,
+    /// Signal ALRM.
+    Alarm,
+    /// Signal INT.
+    Interrupt,
+    /// Signal QUIT.
+    Quit,
+    /// Signal USR1.
+    User1,
+    /// Signal USR2.
+    User2,
 }
 
 impl Verb {
+    /// Each with its byte, and what it is for a running process if it is no more than a signal.
+    const ALL: [(Verb, u8, Option<Deed>); 14] = [
+        (Verb::Up, b'u', None),
+        (Verb::Down, b'd', None),
+        (Verb::Once, b'o', None),
+        (Verb::Exit, b'x', None),
+        (Verb::Term, b't', Some(Deed::Term)),
+        (Verb::Kill, b'k', Some(Deed::Kill)),
+        (Verb::Pause, b'p', Some(Deed::Pause)),
+        (Verb::Continue, b'c', Some(Deed::Continue)),
+        (Verb::Hangup, b'h', Some(Deed::Hangup)),
+        (Verb::Alarm, b'a', Some(Deed::Alarm)),
+        (Verb::Interrupt, b'i', Some(Deed::Interrupt)),
+        (Verb::Quit, b'q', Some(Deed::Quit)),
+        (Verb::User1, b'1', Some(Deed::User1)),
+        (Verb::User2, b'2', Some(Deed::User2)),
+    ];
+
     /// The verb of a byte; `None` for a byte that is none.
     #[must_use]
     pub fn from_byte(byte: u8) -> Option<Verb> {
-        Some(match byte {
-            b'u' => Verb::Up,
-            b'd' => Verb::Down,
-            b'o' => Verb::Once,
-            b'x' => Verb::Exit,
-            byte => Verb::Send(Deed::SENT.into_iter().find(|deed| deed.letter() == Some(byte))?),
-        })
+        Verb::ALL.into_iter().find(|&(_, other, _)| other == byte).map(|(verb, ..)| verb)
+    }
+
+    /// As it stands in `control`.
+    #[must_use]
+    pub fn byte(self) -> u8 {
+        Verb::ALL.into_iter().find(|&(verb, ..)| verb == self).map_or(0, |(_, byte, _)| byte)
+    }
+
+    /// What is owed to a running process for it, if it is no more than a signal.
+    #[must_use]
+    pub fn deed(self) -> Option<Deed> {
+        Verb::ALL.into_iter().find(|&(verb, ..)| verb == self).and_then(|(.., deed)| deed)
     }
 }
 
@@ -49,7 +91,7 @@ pub enum Deed {
     /// CONT.
     Continue,
     /// HUP.
-    HangUp,
+    Hangup,
     /// ALRM.
     Alarm,
     /// INT.
@@ -71,27 +113,13 @@ impl Deed {
         Deed::TellExit,
         Deed::Pause,
         Deed::Continue,
-        Deed::HangUp,
+        Deed::Hangup,
         Deed::Alarm,
         Deed::Interrupt,
         Deed::Quit,
         Deed::User1,
         Deed::User2,
     ];
-    /// Those that a byte asks for.
-    const SENT: [Deed; 10] = [
-        Deed::Kill,
-        Deed::Term,
-        Deed::Pause,
-        Deed::Continue,
-        Deed::HangUp,
-        Deed::Alarm,
-        Deed::Interrupt,
-        Deed::Quit,
-        Deed::User1,
-        Deed::User2,
-    ];
-
     /// The name of the script in `control/` that may stand in for the signal.
     #[must_use]
     pub fn letter(self) -> Option<u8> {
@@ -103,7 +131,7 @@ impl Deed {
             Deed::TellExit => Some(b'x'),
             Deed::Pause => Some(b'p'),
             Deed::Continue => Some(b'c'),
-            Deed::HangUp => Some(b'h'),
+            Deed::Hangup => Some(b'h'),
             Deed::Alarm => Some(b'a'),
             Deed::Interrupt => Some(b'i'),
             Deed::Quit => Some(b'q'),
@@ -121,7 +149,7 @@ impl Deed {
             Deed::Wake | Deed::Continue => Some(Signal::CONT),
             Deed::TellDown | Deed::TellExit => None,
             Deed::Pause => Some(Signal::STOP),
-            Deed::HangUp => Some(Signal::HUP),
+            Deed::Hangup => Some(Signal::HUP),
             Deed::Alarm => Some(Signal::ALRM),
             Deed::Interrupt => Some(Signal::INT),
             Deed::Quit => Some(Signal::QUIT),
@@ -172,7 +200,7 @@ mod tests {
     #[test]
     fn a_flood_of_deeds_is_one_of_each_in_order() {
         let mut owed = Deeds::default();
-        for deed in [Deed::HangUp, Deed::Wake, Deed::Term, Deed::HangUp] {
+        for deed in [Deed::Hangup, Deed::Wake, Deed::Term, Deed::Hangup] {
             owed.add(deed);
         }
         let mut done = alloc::vec::Vec::new();
@@ -180,6 +208,6 @@ mod tests {
             owed.remove(deed);
             done.push(deed);
         }
-        assert_eq!(done, [Deed::Term, Deed::Wake, Deed::HangUp]);
+        assert_eq!(done, [Deed::Term, Deed::Wake, Deed::Hangup]);
     }
 }

@@ -3,7 +3,7 @@
 use crate::world::{Milliseconds, Process, World, is_hook, is_main_over, rank};
 use logic::contract::{Action, Plan, Program, Role, ServiceId};
 use logic::status::{State, UnixTime, Want};
-use logic::verbs::{Deed, Verb};
+use logic::verbs::Verb;
 use logic::words::{Exit, Instant, Signal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -61,12 +61,11 @@ impl Checks {
             Verb::Up => self.wants.insert(id, Want::Up),
             Verb::Down | Verb::Once => self.wants.insert(id, Want::Down),
             Verb::Exit => self.wants.insert(id, Want::Exit),
-            Verb::Send(deed) => {
-                if deed == Deed::Kill {
-                    self.may_kill.insert(id);
-                }
+            Verb::Kill => {
+                self.may_kill.insert(id);
                 None
             }
+            _ => None,
         };
     }
 
