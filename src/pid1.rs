@@ -193,6 +193,10 @@ impl Hands {
             Action::Scan => self.scan(),
             Action::OpenServices => self.directories.open(&self.epoll),
             Action::Publish(id) => self.publish(id),
+            Action::Heal(id) => {
+                self.directories.heal(id, &self.epoll);
+                self.publish(id);
+            }
             Action::CloseLog(id) => self.directories.close_log(id),
             Action::Forget(id) => {
                 self.said.forget(id);
@@ -255,12 +259,8 @@ impl Hands {
     }
 
     fn hear_changes(&mut self) {
-        let (changed, healed) = self.directories.hear_changes(&self.epoll);
-        if let Some(event) = changed {
+        for event in self.directories.hear_changes() {
             self.hear(event);
-        }
-        for id in healed {
-            self.publish(id);
         }
     }
 

@@ -275,39 +275,38 @@ impl Directories {
         verbs.map(|verb| Event::Verb(id, verb)).collect()
     }
 
-    /// What inotify says: `Event::Changed`, and the services whose `supervise/` lost a file and has
-    /// been made anew.
-    pub fn hear_changes(&mut self, epoll: &Epoll) -> (Option<Event>, Vec<ServiceId>) {
-        let Some(inotify) = &self.inotify else { return (None, Vec::new()) };
-        let mut changed = None;
-        let mut hurt = Vec::new();
+    /// What inotify says.
+    pub fn hear_changes(&mut self) -> Vec<Event> {
+        let Some(inotify) = &self.inotify else { return Vec::new() };
+        let mut events = Vec::new();
         while let Ok(heard) = inotify.read_events() {
             for event in heard {
-                if Some(event.wd) == self.root_watch
-                    || event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW)
-                {
-                    changed = Some(Event::Changed);
-                    if event.mask.contains(AddWatchFlags::IN_IGNORED) {
-                        self.root_watch = None;
-                    }
-                } else {
-                    hurt.push(event.wd);
+                let is_root = Some(event.wd) == self.root_watch;
+                if is_root && event.mask.contains(AddWatchFlags::IN_IGNORED) {
+                    self.root_watch = None;
                 }
+                if is_root || event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
+                    events.push(Event::Changed);
+                    continue;
+                }
+                let hurt = self.known.iter().find(|(_, known)| known.watch == Some(event.wd));
+                events.extend(hurt.map(|(&id, _)| Event::Hurt(id)));
             }
         }
-        let is_hurt = |known: &Directory| known.watch.is_some_and(|watch| hurt.contains(&watch));
-        let ids: Vec<_> =
-            self.known.iter().filter(|(_, known)| is_hurt(known)).map(|(&id, _)| id).collect();
-        // What ends with its service directory is not healed.
-        let healed: Vec<_> = ids.into_iter().filter(|id| self.is_there(*id)).collect();
-        for &id in &healed {
-            if let Some(directory) = self.known.get_mut(&id) {
-                directory.supervise = None;
-                directory.watch = None;
-            }
-            self.open_one(id, epoll);
+        events.dedup();
+        events
+    }
+
+    /// Serve anew what was deleted, unless all is gone with its service directory.
+    pub fn heal(&mut self, id: ServiceId, epoll: &Epoll) {
+        if !self.is_there(id) {
+            return;
         }
-        (changed, healed)
+        if let Some(directory) = self.known.get_mut(&id) {
+            directory.supervise = None;
+            directory.watch = None;
+        }
+        self.open_one(id, epoll);
     }
 
     fn is_there(&self, id: ServiceId) -> bool {

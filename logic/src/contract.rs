@@ -107,6 +107,8 @@ pub enum Event {
     Found(ServiceId, Shape),
     /// A service directory is there no longer.
     Lost(ServiceId),
+    /// Something of what is served of the service was deleted: the answer is a `Heal`, later.
+    Hurt(ServiceId),
     /// The service directories have changed: the answer is a `Scan`.
     Changed,
 }
@@ -151,6 +153,8 @@ pub enum Action {
     OpenServices,
     /// Show the status of the service.
     Publish(ServiceId),
+    /// If its directory is still there, serve what was deleted of it anew.
+    Heal(ServiceId),
     /// Close our ends of the pipe to this log service.
     CloseLog(ServiceId),
     /// The service is over: close what is open for it.

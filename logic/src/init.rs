@@ -111,6 +111,7 @@ impl Init {
             Event::Found(id, shape) => self.services.found(now, id, shape),
             // Its directory is gone, so nobody waits for it: as long as it takes.
             Event::Lost(id) => self.services.lost(id),
+            Event::Hurt(id) => self.services.hurt(now, id),
             Event::Changed => self.scan_due = true,
         }
     }

@@ -4,6 +4,7 @@
 //! step is asked of the ready ones only.
 
 use crate::contract::{Action, Notice, Program, Role, ServiceId, Shape};
+use crate::ending::REST;
 use crate::exec::{Deed, Errno};
 use crate::service::{Service, Step};
 use crate::status::{Status, UnixTime};
@@ -11,29 +12,9 @@ use crate::verbs::Verb;
 use crate::words::{Exit, Instant, Pid};
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use entry::Entry;
 
-/// A service among the others.
-#[derive(Clone, Debug)]
-struct Entry {
-    id: ServiceId,
-    service: Service,
-    /// Its log service, if it has one.
-    log: Option<ServiceId>,
-    /// Whose log service it is, if it is one.
-    log_of: Option<ServiceId>,
-    /// There is a file `down`.
-    down: bool,
-    /// It waits for the end of the startup scripts, or for a verb.
-    held: bool,
-    /// In the queue of those that are ready.
-    ready: bool,
-    /// Its status is still to be shown.
-    unseen: bool,
-    /// The timer set for it.
-    timer: Option<Instant>,
-    /// Forgotten.
-    gone: bool,
-}
+mod entry;
 
 /// All services.
 #[derive(Clone, Debug, Default)]
@@ -101,9 +82,9 @@ impl Services {
             return;
         }
         let log = shape.log.map(|(log, _)| log);
-        self.add(Entry { log, ..entry(now, id, shape.down) });
+        self.add(Entry { log, ..Entry::new(now, id, shape.down) });
         if let Some((log, down)) = shape.log {
-            let mut entry = Entry { log_of: Some(id), ..entry(now, log, down) };
+            let mut entry = Entry { log_of: Some(id), ..Entry::new(now, log, down) };
             entry.service.is_log = true;
             self.add(entry);
         }
@@ -170,6 +151,15 @@ impl Services {
     /// A directory is gone: its service ends, in its own time.
     pub fn lost(&mut self, id: ServiceId) {
         self.with(id, |service| service.end(None));
+    }
+
+    /// Something of what is served of it was deleted. Perhaps by somebody who is about to delete the
+    /// whole directory, and who must not find new files in it: so give him time.
+    pub fn hurt(&mut self, now: Instant, id: ServiceId) {
+        if let Some(entry) = self.entry(id) {
+            entry.heal_at = now.after(REST);
+            self.wake(id);
+        }
     }
 
     /// The stop begins: nothing starts from here on.
@@ -244,6 +234,10 @@ impl Services {
                 self.ready.pop_front();
                 continue;
             };
+            if entry.heal_at.is_some_and(|at| at <= now) {
+                entry.heal_at = None;
+                return Some(Action::Heal(id));
+            }
             let may_start = may_start && !entry.held;
             if silent {
                 entry.service.take_unseen();
@@ -272,7 +266,8 @@ impl Services {
         let may_start = !self.frozen;
         let Some(entry) = self.entry(id) else { return };
         entry.ready = false;
-        let timer = entry.service.deadline(may_start && !entry.held);
+        let deadline = entry.service.deadline(may_start && !entry.held);
+        let timer = [deadline, entry.heal_at].into_iter().flatten().min();
         let old = core::mem::replace(&mut entry.timer, timer);
         let is_unseen = entry.service.take_unseen() && !core::mem::replace(&mut entry.unseen, true);
         let is_gone = entry.service.is_gone();
@@ -379,20 +374,5 @@ impl Services {
             let (_, id) = self.pids.remove(at);
             self.with(id, |service| service.exited(now, pid, exit));
         }
-    }
-}
-
-fn entry(now: Instant, id: ServiceId, down: bool) -> Entry {
-    Entry {
-        id,
-        service: Service::new(now),
-        log: None,
-        log_of: None,
-        down,
-        held: true,
-        ready: false,
-        unseen: false,
-        timer: None,
-        gone: false,
     }
 }

@@ -66,6 +66,7 @@ impl World {
                 Action::Scan
                 | Action::OpenServices
                 | Action::Publish(_)
+                | Action::Heal(_)
                 | Action::CloseLog(_)
                 | Action::Forget(_)
                 | Action::Signal(..)

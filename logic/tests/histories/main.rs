@@ -25,6 +25,8 @@ pub enum Blow {
     Verb(ServiceId, Verb),
     /// A service directory vanishes.
     Vanish(ServiceId),
+    /// What is served of a service is deleted.
+    Hurt(ServiceId),
     /// A new one appears.
     Appear,
 }
@@ -42,6 +44,7 @@ fn blows(seed: u64) -> Blows {
             0 => Blow::Signal(Signal(dice.of(&signals))),
             1 => Blow::Vanish(service),
             2 => Blow::Appear,
+            3 => Blow::Hurt(service),
             _ => Blow::Verb(service, Verb::from_byte(dice.of(b"uuddooxtkpchaiq12tk")).unwrap()),
         };
         blows.push((dice.below(8000), blow));

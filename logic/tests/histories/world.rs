@@ -195,6 +195,7 @@ impl World {
             Action::Say(_)
             | Action::TakeTerminalBack
             | Action::OpenServices
+            | Action::Heal(_)
             | Action::Publish(_) => {}
             Action::Forget(id) => self.forget(id),
             Action::Exit(code) => self.exit = Some(code),
@@ -331,6 +332,7 @@ impl World {
                     self.hear(Event::Changed);
                 }
             }
+            Blow::Hurt(id) => self.hear(Event::Hurt(id)),
             Blow::Appear => {
                 self.appear();
                 self.hear(Event::Changed);
