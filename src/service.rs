@@ -47,6 +47,15 @@ impl Directory {
         }
     }
 
+    /// It was renamed: what stands in it has gone with it.
+    pub fn rename(&mut self, path: PathBuf, name: String) {
+        if let Some(supervise) = self.supervise.as_mut() {
+            supervise.rename(&self.path, &path);
+        }
+        self.path = path;
+        self.name = name;
+    }
+
     /// Whether the script is there to be started. `run` is always tried, so that it is said why
     /// not; runit asks of `finish` that it can be read, and of `control/X` that it can be executed.
     pub fn has(&self, program: Program) -> bool {

@@ -136,8 +136,7 @@ impl Directories {
         for (&id, directory) in self.known.iter_mut().filter(|(_, known)| !known.is_log) {
             match there.remove(&directory.identity) {
                 Some((name, path)) => {
-                    directory.name = name;
-                    directory.path = path;
+                    directory.rename(path, name);
                     let down = directory.path.join("down").exists();
                     let log = directory.log.map(|log| (log, false));
                     events.push(Event::Found(id, Shape { down, log }));
@@ -168,8 +167,7 @@ impl Directories {
             let (name, path) = (format!("{}/log", service.name), service.path.join("log"));
             if let Some(directory) = self.known.get_mut(log) {
                 *down = path.join("down").exists();
-                directory.name = name;
-                directory.path = path;
+                directory.rename(path, name);
             }
         }
     }
@@ -282,7 +280,12 @@ impl Directories {
         while let Ok(heard) = inotify.read_events() {
             for event in heard {
                 let is_root = Some(event.wd) == self.root_watch;
-                if is_root && event.mask.contains(AddWatchFlags::IN_IGNORED) {
+                let gone = AddWatchFlags::IN_IGNORED
+                    | AddWatchFlags::IN_DELETE_SELF
+                    | AddWatchFlags::IN_MOVE_SELF;
+                if is_root && event.mask.intersects(gone) {
+                    // Another may take its place; the next scan watches that.
+                    let _ = inotify.rm_watch(event.wd);
                     self.root_watch = None;
                 }
                 if is_root || event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {

@@ -78,6 +78,13 @@ impl Supervise {
         Ok(Supervise { directory: directory.to_path_buf(), control: held, _ok: ok, _lock: lock })
     }
 
+    /// The service directory is called `new` now: so is what stands in it.
+    pub fn rename(&mut self, old: &Path, new: &Path) {
+        if let Ok(inside) = self.directory.strip_prefix(old) {
+            self.directory = new.join(inside);
+        }
+    }
+
     /// Where it stands.
     pub fn directory(&self) -> &Path {
         &self.directory
