@@ -81,13 +81,15 @@ fn become_user(spec: &[u8]) -> Result<Environment, String> {
     Ok(environment)
 }
 
-/// Whether we are that user, with no more groups than it has; an ordinary user that asks for no
-/// group keeps those it was given.
+/// Whether we are that user, in just its groups; an ordinary user that asks for no group keeps those
+/// it was given.
 fn is_already(who: &Identity, wants_group: bool) -> bool {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
-    let held = getgroups().unwrap_or_default();
-    let no_more = held.iter().all(|group| who.groups.contains(&group.as_raw()));
-    let same_groups = gid == who.gid && no_more;
+    let mut held: Vec<u32> = getgroups().unwrap_or_default().iter().map(|g| g.as_raw()).collect();
+    held.push(gid);
+    held.sort_unstable();
+    held.dedup();
+    let same_groups = gid == who.gid && held == who.groups;
     uid == who.uid && (same_groups || (uid != 0 && !wants_group))
 }
 

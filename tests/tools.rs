@@ -10,7 +10,7 @@ const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n\
     1234:x:7777:7777:a name of digits:/srv/digits:/bin/sh\n\
     bare:x:1001:1001:::\n";
 const GROUP: &str = "root:x:0:\napp:x:1000:\nstaff:x:50:app,other\nadm:x:4:app\n\
-    other:x:51:application\ndigits:x:7777:\n";
+    other:x:51:application\ndigits:x:7777:\nwheel:x:60:root\n";
 
 /// A container to try things in: its main command only waits.
 fn container() -> Container {
@@ -60,8 +60,9 @@ fn a_user_has_all_its_groups_and_an_explicit_group_is_the_only_one() {
         ("12345:staff", "12345 50 50"),
         ("12345:0", "12345 0 0"),
         ("1234", "7777 7777 7777"),
-        ("root", "0 0 0"),
-        ("0", "0 0 0"),
+        ("root", "0 0 0 60"),
+        ("0", "0 0 0 60"),
+        ("root:root", "0 0 0"),
         ("bare", "1001 1001 1001"),
     ] {
         assert_eq!(ids(&it, who), expected, "{who}");
@@ -162,6 +163,17 @@ fn the_drop_is_total() {
     let back = "use POSIX; POSIX::setuid(0); $> = 0; $< = 0; print \"$< $>\"";
     assert_eq!(it.run(&["setuser", "app", "perl", "-e", back]).stdout, "1000 1000");
     assert_ne!(it.run(&["setuser", "app", "setuser", "root", "true"]).code, 0);
+}
+
+#[test]
+fn a_drop_that_is_not_total_runs_nothing() {
+    let Some(it) = boot() else { return };
+    // With this bit the kernel leaves a process its capabilities when it ceases to be root.
+    let keep = ["setpriv", "--securebits", "+no_setuid_fixup"];
+    assert_eq!(it.run(&[&keep[..], &["true"]].concat()).code, 0);
+    let out = it.run(&[&keep[..], &["setuser", "app", "touch", "/tmp/ran"]].concat());
+    assert_refused(&out, 1, "privileges remain");
+    assert!(!it.exists("/tmp/ran"));
 }
 
 #[test]
