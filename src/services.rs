@@ -30,6 +30,8 @@ pub struct Directories {
     next: u32,
     inotify: Option<Inotify>,
     root_watch: Option<WatchDescriptor>,
+    /// It is the service directory that is watched, not the one it would appear in.
+    root_is_there: bool,
     elsewhere: Elsewhere,
     /// From now on somebody may look.
     open: bool,
@@ -49,6 +51,7 @@ impl Directories {
             next: 0,
             inotify: Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok(),
             root_watch: None,
+            root_is_there: false,
             elsewhere: Elsewhere::default(),
             open: false,
             waiting: false,
@@ -70,6 +73,7 @@ impl Directories {
         self.watch_root();
     }
 
+    /// Watch the service directory; where there is none, the directory it would appear in.
     fn watch_root(&mut self) {
         let flags = AddWatchFlags::IN_CREATE
             | AddWatchFlags::IN_DELETE
@@ -77,15 +81,22 @@ impl Directories {
             | AddWatchFlags::IN_MOVED_TO
             | AddWatchFlags::IN_DELETE_SELF
             | AddWatchFlags::IN_MOVE_SELF;
-        let watch = self.inotify.as_ref().map(|inotify| inotify.add_watch(&self.root, flags));
-        match watch {
-            Some(Ok(watch)) => self.root_watch = Some(watch),
-            // There may be no such directory; then there is nothing to watch.
-            _ if !self.root.is_dir() => {}
-            _ => self.say_once(&format!(
-                "cannot watch {}; send HUP to look again after a change",
-                self.root.display()
-            )),
+        let is_there = self.root.is_dir();
+        let parent = self.root.parent().unwrap_or(&self.root);
+        let place = if is_there { &self.root } else { parent };
+        let watch = self.inotify.as_ref().and_then(|inotify| inotify.add_watch(place, flags).ok());
+        if watch.is_none() && is_there {
+            let root = self.root.display();
+            self.say_once(&format!("cannot watch {root}; send HUP to look again after a change"));
+        }
+        self.root_watch = watch;
+        self.root_is_there = is_there;
+    }
+
+    fn unwatch_root(&mut self) {
+        if let (Some(inotify), Some(watch)) = (&self.inotify, self.root_watch.take()) {
+            // Where the directory is gone, so is the watch.
+            let _ = inotify.rm_watch(watch);
         }
     }
 
@@ -106,7 +117,8 @@ impl Directories {
 
     /// Look at the directories: what is there, and what is there no longer.
     pub fn scan(&mut self) -> Vec<Event> {
-        if self.root_watch.is_none() {
+        if self.root_watch.is_none() || !self.root_is_there {
+            self.unwatch_root();
             self.watch_root();
         }
         let mut events = Vec::new();
@@ -285,8 +297,7 @@ impl Directories {
                     | AddWatchFlags::IN_MOVE_SELF;
                 if is_root && event.mask.intersects(gone) {
                     // Another may take its place; the next scan watches that.
-                    let _ = inotify.rm_watch(event.wd);
-                    self.root_watch = None;
+                    self.root_is_there = false;
                 }
                 if is_root || event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
                     events.push(Event::Changed);

@@ -66,6 +66,7 @@ fn many_that_rest_hold_up_nobody() {
         it = it.service(name, "echo start >>starts; exit 1");
     }
     let it = it.boot();
+    it.until_is("run", "web");
     let starts = |it: &Live, name: &String| lines(it, &format!("/etc/service/{name}/starts"));
     for count in 1..4 {
         it.until(|it| all.iter().all(|name| starts(it, name) >= count));
@@ -184,6 +185,7 @@ fn a_service_that_ends_well_when_it_is_told_to_is_no_daemon() {
         .container()
         .service("web", "sleep 1000 & trap 'exit 0' TERM; echo on >>/starts; wait $!")
         .boot();
+    it.until_is("run", "web");
     for count in 1..6 {
         it.until(|it| lines(it, "/starts") == count);
         it.sv("term web");

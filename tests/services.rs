@@ -321,6 +321,7 @@ fn a_control_script_stands_in_for_its_signal_unless_it_fails() {
         }
         let it = it.file("/code", "0\n").boot();
         it.until_there("/ready");
+        it.until_is("run", "web");
         let ask = |letter| {
             let before = it.sh("cat /asked 2>/dev/null || :").lines().count();
             it.sv(&format!("{letter} web"));
@@ -347,6 +348,7 @@ fn down_asks_control_t_then_wakes_the_service_then_asks_control_d() {
             it = script(it, &format!("web/control/{letter}"), "echo last >>/got; exit 1");
             let it = it.boot();
             it.until_there("/ready");
+            it.until_is("run", "web");
             it.sv(&format!("{verb} web"));
             it.until(|it| it.exists("/got") && it.read("/got").lines().count() == 3);
             assert_eq!(it.read("/got").lines().next(), Some("t"), "{subject:?} {verb}");
