@@ -91,6 +91,11 @@ impl Directories {
         }
         self.root_watch = watch;
         self.root_is_there = is_there;
+        if !is_there && self.root.is_dir() {
+            // It appeared before we watched.
+            self.unwatch_root();
+            self.watch_root();
+        }
     }
 
     fn unwatch_root(&mut self) {
