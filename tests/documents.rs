@@ -27,10 +27,10 @@ fn the_man_page_of_my_init_has_each_option_and_what_it_does() {
     }
 }
 
-/// The names of all tests, as `file::name`; those of `logic` are `logic::name`.
+/// The names of all tests, as `file::name`; those of `logic` and `src` by their folder.
 fn tests() -> BTreeSet<String> {
     let mut tests = BTreeSet::new();
-    let mut directories = vec![root("tests"), root("logic")];
+    let mut directories = vec![root("tests"), root("logic"), root("src")];
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
@@ -39,8 +39,9 @@ fn tests() -> BTreeSet<String> {
                 continue;
             }
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let is_ours = path.starts_with(root("logic"));
-            let file = if is_ours { "logic".to_string() } else { name };
+            let folders = ["logic", "src"].into_iter();
+            let folder = folders.filter(|folder| path.starts_with(root(folder))).last();
+            let file = folder.map_or(name, str::to_string);
             let text = fs::read_to_string(&path).unwrap_or_default();
             for line in text.lines().filter_map(|line| line.trim_start().strip_prefix("fn ")) {
                 tests.insert(format!("{file}::{}", line.split('(').next().unwrap_or_default()));
@@ -56,7 +57,11 @@ fn named(text: &str) -> Vec<String> {
     let is_test = |word: &&str| {
         word.contains("::") && word.chars().all(|c| c.is_alphanumeric() || "_:".contains(c))
     };
-    words.filter(is_test).map(str::to_string).filter(|word| word != "file::name").collect()
+    words
+        .filter(is_test)
+        .map(str::to_string)
+        .filter(|word| !["file::name", "logic::name", "src::name"].contains(&word.as_str()))
+        .collect()
 }
 
 #[test]
@@ -65,7 +70,10 @@ fn every_test_that_a_document_names_exists() {
     for document in ["docs/compatibility.md", "ARCHITECTURE.md"] {
         // Functions of the program are named in the same form.
         let is_file = |name: &str| root("tests").join(format!("{name}.rs")).exists();
-        let is_test = |name: &String| name.split("::").next().is_some_and(is_file);
+        let is_folder =
+            |name: &str| ["logic", "src"].contains(&name) && document.starts_with("docs");
+        let is_test =
+            |name: &String| name.split("::").next().is_some_and(|of| is_file(of) || is_folder(of));
         let named: Vec<String> = named(&read(document)).into_iter().filter(is_test).collect();
         assert!(!named.is_empty(), "{document} names tests");
         for name in named {

@@ -26,6 +26,8 @@ impl Subject {
     /// A Debian with this supervisor as PID 1 and an `sv` to ask it: the one under test for ours,
     /// their own for theirs.
     pub fn container(self) -> Container {
+        // Shown where the test fails.
+        println!("--- subject: {self:?}");
         let runit = rungs::runit();
         match self {
             Subject::Ours => {

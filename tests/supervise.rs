@@ -1,0 +1,291 @@
+//! `supervise/`: what stands in it, to the byte as Debian's `sv` needs it, and what survives.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+mod world;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+use world::{Container, Live, Need, Stop, Subject};
+
+/// A service that stays.
+const STAYS: &str = "exec sleep 1000";
+/// A service that notes TERM and stays.
+const DEAF: &str =
+    "sleep 1000 & trap 'echo TERM >>/got' TERM; touch /ready; while :; do wait $!; done";
+/// The TAI64 label of 1970-01-01, as runit counts.
+const EPOCH: u64 = 4_611_686_018_427_387_914;
+
+fn up(container: Container) -> Live {
+    let it = container.boot();
+    it.until_is("run", "web");
+    it
+}
+
+/// What `supervise/` of this service has: kind, mode, owner and name of each file.
+fn listing(it: &Live, service: &str) -> String {
+    let files = ". control lock ok pid stat status";
+    it.sh(&format!("cd /etc/service/{service}/supervise/; stat -c '%F %a %u:%g %n' {files}"))
+}
+
+/// The twenty bytes: seconds since 1970, process, and the last four.
+fn status(it: &Live, service: &str) -> (u64, i32, [u8; 4]) {
+    let bytes = it.read_bytes(&format!("/etc/service/{service}/supervise/status"));
+    assert_eq!(bytes.len(), 20);
+    let seconds = u64::from_be_bytes(bytes[..8].try_into().unwrap()) - EPOCH;
+    assert!(u32::from_be_bytes(bytes[8..12].try_into().unwrap()) < 1_000_000_000);
+    let pid = i32::from_le_bytes(bytes[12..16].try_into().unwrap());
+    (seconds, pid, bytes[16..].try_into().unwrap())
+}
+
+#[track_caller]
+fn until_stat(it: &Live, service: &str, stat: &str, last_bytes: [u8; 4]) {
+    let path = format!("/etc/service/{service}/supervise/stat");
+    it.until(|it| it.exists(&path) && it.read(&path) == format!("{stat}\n"));
+    it.until(|it| status(it, service).2 == last_bytes);
+    let pid = it.read(&format!("/etc/service/{service}/supervise/pid"));
+    assert_eq!(pid.trim().parse().unwrap_or(0), status(it, service).1, "{stat}");
+}
+
+#[test]
+fn the_files_are_runits_with_runits_modes() {
+    for subject in Subject::BOTH {
+        let it = up(subject.container().service("web", STAYS).service("web/log", STAYS));
+        it.until_is("run", "web/log");
+        for service in ["web", "web/log"] {
+            let expected = "directory 700 0:0 .\nfifo 600 0:0 control\n\
+                regular empty file 600 0:0 lock\nfifo 600 0:0 ok\nregular file 644 0:0 pid\n\
+                regular file 644 0:0 stat\nregular file 644 0:0 status\n";
+            assert_eq!(listing(&it, service), expected, "{service}");
+            let all = it.sh(&format!("ls -A /etc/service/{service}/supervise/"));
+            assert_eq!(all.split_whitespace().count(), 6, "{all}");
+            let locked =
+                format!("flock -n /etc/service/{service}/supervise/lock true || echo held");
+            assert_eq!(it.sh(&locked), "held\n");
+        }
+    }
+}
+
+#[test]
+fn status_stat_and_pid_say_what_runits_say() {
+    for subject in Subject::BOTH {
+        let it = up(subject
+            .container()
+            .service("web", DEAF)
+            .executable("/etc/service/web/finish", "#!/bin/sh\nread go </gate\n")
+            .service("web/log", STAYS)
+            .fifo("/gate"));
+        it.until_there("/ready");
+        until_stat(&it, "web", "run", [0, b'u', 0, 1]);
+        until_stat(&it, "web/log", "run", [0, b'u', 0, 1]);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        assert!((now - 40..=now).contains(&status(&it, "web").0));
+        it.sh(&format!("kill -0 {}", status(&it, "web").1));
+        it.sv("pause web");
+        until_stat(&it, "web", "run, paused", [1, b'u', 0, 1]);
+        it.sv("term web");
+        until_stat(&it, "web", "run, paused, got TERM", [1, b'u', 1, 1]);
+        it.sv("cont web");
+        until_stat(&it, "web", "run, got TERM", [0, b'u', 1, 1]);
+        it.sv("once web");
+        until_stat(&it, "web", "run, got TERM, want down", [0, b'd', 1, 1]);
+        it.sv("up web");
+        until_stat(&it, "web", "run, got TERM", [0, b'u', 1, 1]);
+        it.sv("down web");
+        until_stat(&it, "web", "run, got TERM, want down", [0, b'd', 1, 1]);
+        it.sv("kill web");
+        until_stat(&it, "web", "finish, want down", [0, b'd', 0, 2]);
+        it.sv("up web");
+        until_stat(&it, "web", "finish", [0, b'u', 0, 2]);
+        it.sv("exit web");
+        until_stat(&it, "web", "finish, want exit", [0, b'd', 0, 2]);
+        it.sv("down web/log");
+        until_stat(&it, "web/log", "down", [0, b'd', 0, 0]);
+        assert_eq!(it.read("/etc/service/web/log/supervise/pid"), "");
+    }
+}
+
+#[test]
+fn every_byte_of_control_does_what_runsv_says() {
+    for subject in Subject::BOTH {
+        let notes = "sleep 1000 & for signal in TERM CONT HUP ALRM INT QUIT USR1 USR2; do
+            trap \"echo $signal >>/got\" $signal; done; echo on >>/starts; while :; do wait $!; done";
+        let it = up(subject.container().service("web", notes));
+        let send = |byte| it.sh(&format!("printf {byte} >/etc/service/web/supervise/control"));
+        let starts = |count| it.until(|it| it.sh("cat /starts").lines().count() == count);
+        starts(1);
+        let signals = [
+            ('t', "TERM"),
+            ('c', "CONT"),
+            ('h', "HUP"),
+            ('a', "ALRM"),
+            ('i', "INT"),
+            ('q', "QUIT"),
+            ('1', "USR1"),
+            ('2', "USR2"),
+        ];
+        for (byte, signal) in signals {
+            send(byte);
+            it.until(|it| it.exists("/got") && it.read("/got") == format!("{signal}\n"));
+            it.sh("rm /got");
+        }
+        // No byte of runsv's.
+        ["b", "\\0", "U", "\\377"].into_iter().for_each(|byte| drop(send2(&it, byte)));
+        send('p');
+        it.until(|it| it.sv("status web").contains("s, paused"));
+        send('c');
+        it.until(|it| it.exists("/got") && !it.sv("status web").contains("paused"));
+        assert_eq!(it.read("/got"), "CONT\n");
+        send('k');
+        starts(2);
+        send('o');
+        it.until(|it| {
+            it.sv("status web").ends_with(", want down, got TERM\n")
+                || it.sv("status web").ends_with(", want down\n")
+        });
+        send('k');
+        it.until_is("down", "web");
+        send('o');
+        starts(3);
+        send('k');
+        it.until_is("down", "web");
+        send('u');
+        starts(4);
+        it.sh("rm -f /got");
+        send('d');
+        it.until(|it| it.exists("/got") && it.read("/got").lines().count() == 2);
+        assert!(it.read("/got").contains("TERM") && it.read("/got").contains("CONT"));
+        send('k');
+        it.until_is("down", "web");
+        ["t", "c", "h", "k", "p"].into_iter().for_each(|byte| drop(send2(&it, byte)));
+        send('u');
+        starts(5);
+        send('x');
+        it.until(|it| it.sv("status web").contains(", want down"));
+        send('k');
+        it.until(|it| {
+            it.sv("status web").starts_with("fail: web: ")
+                || it.sh("cat /starts").lines().count() == 6
+        });
+    }
+}
+
+fn send2(it: &Live, byte: &str) -> String {
+    it.sh(&format!("printf '{byte}' >/etc/service/web/supervise/control"))
+}
+
+#[test]
+fn the_exit_byte_is_ignored_by_a_log_service() {
+    for subject in Subject::BOTH {
+        let it = up(subject.container().service("web", STAYS).service("web/log", STAYS));
+        it.until_is("run", "web/log");
+        let pid = it.service_pid("web/log");
+        it.sh("printf xh >/etc/service/web/log/supervise/control");
+        it.sv("down web");
+        it.until_is("down", "web");
+        it.sh("printf t >/etc/service/web/log/supervise/control");
+        it.until(|it| it.sh(&format!("kill -0 {pid} 2>/dev/null || echo gone")) == "gone\n");
+        it.until_is("run", "web/log");
+    }
+}
+
+#[test]
+fn modes_and_owners_that_a_user_gave_survive_every_boot() {
+    if Need::Users.is_missing() {
+        return;
+    }
+    for subject in Subject::BOTH {
+        let mut it = up(subject.container().service("web", STAYS).service("web/log", STAYS));
+        it.until_is("run", "web/log");
+        it.sh("cd /etc/service/web; chmod 755 supervise log/supervise; chmod 644 supervise/lock
+            chown 1000:50 supervise/ok supervise/control; chmod 660 supervise/ok
+            chown :50 log/supervise/ok; chmod 620 log/supervise/ok");
+        let (service, log) = (listing(&it, "web"), listing(&it, "web/log"));
+        assert!(service.contains("fifo 660 1000:50 ok\n"), "{service}");
+        for _ in 0..2 {
+            it = it.again(Stop::Killed);
+            it.until_is("run", "web");
+            it.until_is("run", "web/log");
+            assert_eq!(
+                (listing(&it, "web"), listing(&it, "web/log")),
+                (service.clone(), log.clone())
+            );
+        }
+        let as_user = |words: &[&str]| it.run_as((1000, 1000), &[&["sv"], words].concat());
+        assert!(as_user(&["status", "web"]).stdout.starts_with("run: web: "));
+        assert_eq!(as_user(&["-w", "20", "down", "web"]).code, 0);
+        it.until_is("down", "web");
+        assert_eq!(as_user(&["status", "web/log"]).code, 1);
+    }
+}
+
+#[test]
+fn an_image_may_let_a_user_ask_but_not_command() {
+    if Need::Users.is_missing() {
+        return;
+    }
+    for subject in Subject::BOTH {
+        let it = up(subject
+            .container()
+            .directory("/etc/service/web/supervise")
+            .fifo("/etc/service/web/supervise/ok")
+            .chmod("/etc/service/web/supervise/ok", 0o622)
+            .service("web", STAYS));
+        let as_user = |words: &[&str]| it.run_as((1000, 1000), &[&["sv"], words].concat());
+        assert!(as_user(&["status", "web"]).stdout.starts_with("run: web: "), "{subject:?}");
+        let out = as_user(&["down", "web"]);
+        assert_eq!(out.code, 1);
+        assert!(out.stdout.contains("supervise/control: access denied"), "{}", out.stdout);
+        it.until_is("run", "web");
+    }
+}
+
+#[test]
+fn a_supervise_that_is_a_link_to_nowhere_yet_is_made_where_it_leads() {
+    for subject in Subject::BOTH {
+        // As Debian's packages ship them; the second is a chain of links.
+        let it = subject
+            .container()
+            .service("web", STAYS)
+            .symlink("/run/runit/supervise/web", "/etc/service/web/supervise")
+            .service("web/log", STAYS)
+            .symlink("/run/runit/supervise/web.log", "/etc/service/web/log/supervise")
+            .directory("/run/runit/supervise");
+        let it = up(it);
+        it.until_is("run", "web/log");
+        let kind = it.sh("stat -c '%F %a' /run/runit/supervise/web /run/runit/supervise/web.log");
+        assert_eq!(kind, "directory 700\ndirectory 700\n");
+        it.sv("down web");
+        it.until_is("down", "web");
+    }
+}
+
+#[test]
+fn whatever_was_planted_in_place_of_a_file_is_replaced() {
+    let plant = "cd /etc/service/web; mkdir -p supervise log/supervise
+        echo x >supervise/ok; echo x >supervise/control; ln -s /etc/passwd supervise/status.new
+        echo garbage-garbage-20-b >supervise/status; ln -s /etc/passwd supervise/pid
+        mkdir log/supervise/ok; mkdir log/supervise/control/ log/supervise/status.new
+        mkfifo log/supervise/pid.new; mkdir log/supervise/stat; mkfifo log/supervise/lock";
+    let it = Subject::Ours
+        .container()
+        .service("other", STAYS)
+        .service("web", STAYS)
+        .service("web/log", STAYS)
+        .startup("10", "true")
+        .setup(&format!(
+            "(cd \"$cell/root\" 2>/dev/null || :; {})",
+            plant.replace("cd /", "cd ./")
+        ));
+    if Need::Namespaces.is_missing() {
+        return;
+    }
+    let it = up(it);
+    it.until_is("run", "other");
+    let passwd = it.sh("cat /etc/passwd");
+    assert!(passwd.starts_with("root:x:0:0:"), "{passwd}");
+    assert!(listing(&it, "web").contains("fifo 600 0:0 control"), "{}", listing(&it, "web"));
+    it.sv("down web");
+    it.until_is("down", "web");
+    assert_eq!(it.sh("cat /etc/passwd"), passwd);
+    it.until(|it| it.sv("status other").starts_with("run: "));
+    assert_eq!(it.stop().code, 0);
+}
