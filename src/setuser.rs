@@ -81,11 +81,12 @@ fn become_user(spec: &[u8]) -> Result<Environment, String> {
     Ok(environment)
 }
 
-/// Whether we are that user, in just its groups; an ordinary user that asks for no group keeps those
-/// it was given.
+/// Whether we are that user, in just its groups; an ordinary user that asks for no group keeps
+/// those it was given.
 fn is_already(who: &Identity, wants_group: bool) -> bool {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
-    let mut held: Vec<u32> = getgroups().unwrap_or_default().iter().map(|g| g.as_raw()).collect();
+    let groups = getgroups().unwrap_or_default();
+    let mut held: Vec<u32> = groups.iter().map(|group| group.as_raw()).collect();
     held.push(gid);
     held.sort_unstable();
     held.dedup();
