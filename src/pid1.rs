@@ -7,7 +7,9 @@ use crate::notices::Said;
 use crate::services::Directories;
 use crate::spawn::{Failures, Nursery, Place, Program, Stream};
 use crate::{notices, processes, say, services, spawn};
-use logic::contract::{Action, Event, Notice, Plan, Role, Script, Scripts, ServiceId};
+use logic::contract::{
+    Action, Event, Notice, Plan, Program as Part, Role, Script, Scripts, ServiceId,
+};
 use logic::environment::{Environment, Settings, settings};
 use logic::init::Init;
 use logic::options::{Flag, Options};
@@ -191,7 +193,11 @@ impl Hands {
                 let _ = nix::unistd::tcsetpgrp(std::io::stdin(), nix::unistd::getpgrp());
             }
             Action::Scan => self.scan(),
-            Action::OpenServices => self.directories.open(&self.epoll),
+            Action::OpenServices => {
+                for id in self.directories.open(&self.epoll) {
+                    self.publish(id);
+                }
+            }
             Action::Publish(id) => self.publish(id),
             Action::Heal(id) => {
                 self.directories.heal(id, &self.epoll);
@@ -265,6 +271,11 @@ impl Hands {
     }
 
     fn start(&mut self, role: Role) {
+        if let Role::Service(id, Part::Run) = role
+            && let Some(event) = self.directories.look_for_log(id)
+        {
+            self.hear(event);
+        }
         let is_there = match role {
             Role::MainCommand | Role::Script(Script { of: Scripts::InsecureKey, .. }) => true,
             // An earlier script may have removed it, or taken its permission.

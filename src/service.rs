@@ -5,7 +5,6 @@ use logic::contract::{Program, ServiceId};
 use logic::words::Exit;
 use nix::sys::inotify::WatchDescriptor;
 use nix::unistd::{AccessFlags, access};
-use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -57,12 +56,13 @@ impl Directory {
     }
 
     /// Whether the script is there to be started. `run` is always tried, so that it is said why
-    /// not; runit asks of `finish` that it can be read, and of `control/X` that it can be executed.
+    /// not; as with runit, `finish` has to be readable, and `control/X` executable. Nothing is opened:
+    /// that could take for ever, and this is PID 1.
     pub fn has(&self, program: Program) -> bool {
         let file = self.path.join(script(program));
         match program {
             Program::Run => true,
-            Program::Finish(..) => File::open(file).is_ok(),
+            Program::Finish(..) => access(&file, AccessFlags::R_OK).is_ok(),
             Program::Control(_) => access(&file, AccessFlags::X_OK).is_ok(),
         }
     }

@@ -162,6 +162,9 @@ impl Directories {
             }
         }
         self.rename_logs(&mut events);
+        for id in self.known.keys().copied().collect::<Vec<_>>() {
+            events.extend(self.look_for_log(id));
+        }
         let mut new: Vec<_> = there.into_iter().collect();
         new.sort_by(|(_, (a, _)), (_, (b, _))| a.cmp(b));
         self.waiting = false;
@@ -190,23 +193,35 @@ impl Directories {
     }
 
     fn add(&mut self, identity: Identity, name: String, path: PathBuf) -> Event {
-        let log_path = path.join("log");
-        let log = log_path.is_dir().then(|| {
-            let down = log_path.join("down").exists();
-            let directory = Directory {
-                pipe: self.pipe(&name),
-                is_log: true,
-                ..Directory::new(log_path, format!("{name}/log"), identity)
-            };
-            (directory, down)
-        });
         let down = path.join("down").exists();
         let id = self.insert(Directory::new(path, name, identity));
-        let log = log.map(|(directory, down)| (self.insert(directory), down));
-        if let (Some(directory), Some((log, _))) = (self.known.get_mut(&id), log) {
-            directory.log = Some(log);
+        Event::Found(id, Shape { down, log: self.add_log(id) })
+    }
+
+    /// A service's log service, if it has come since the service was found: whoever makes a service
+    /// directory makes `log` in it a moment later.
+    pub fn look_for_log(&mut self, id: ServiceId) -> Option<Event> {
+        let directory = self.known.get(&id).filter(|known| !known.is_log && known.log.is_none())?;
+        let down = directory.path.join("down").exists();
+        let log = self.add_log(id)?;
+        Some(Event::Found(id, Shape { down, log: Some(log) }))
+    }
+
+    fn add_log(&mut self, id: ServiceId) -> Option<(ServiceId, bool)> {
+        let service = self.known.get(&id)?;
+        let path = service.path.join("log");
+        if !path.is_dir() {
+            return None;
         }
-        Event::Found(id, Shape { down, log })
+        let (name, identity) = (format!("{}/log", service.name), service.identity);
+        let down = path.join("down").exists();
+        let pipe = self.pipe(&name);
+        let log = Directory { pipe, is_log: true, ..Directory::new(path, name, identity) };
+        let log = self.insert(log);
+        if let Some(service) = self.known.get_mut(&id) {
+            service.log = Some(log);
+        }
+        Some((log, down))
     }
 
     fn insert(&mut self, directory: Directory) -> ServiceId {
@@ -225,12 +240,15 @@ impl Directories {
     }
 
     /// From now on somebody may look: make and hold `supervise/` of every service.
-    pub fn open(&mut self, epoll: &Epoll) {
+    /// Which they are.
+    pub fn open(&mut self, epoll: &Epoll) -> Vec<ServiceId> {
         self.open = true;
         // A log service before its service: whoever may ask the one finds the other.
-        for id in self.known.keys().rev().copied().collect::<Vec<_>>() {
+        let all: Vec<ServiceId> = self.known.keys().rev().copied().collect();
+        for &id in &all {
             self.open_one(id, epoll);
         }
+        all
     }
 
     fn open_one(&mut self, id: ServiceId, epoll: &Epoll) {

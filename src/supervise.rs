@@ -13,7 +13,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -65,8 +65,8 @@ impl Supervise {
         };
         let ok = if same(&control, &ok) { None } else { Some(open_fifo(&ok)?) };
         let lock = directory.join("lock");
-        let file = File::options().append(true).create(true).mode(0o600).open(&lock);
-        let lock = match Flock::lock(file.doing("open", &lock)?, FlockArg::LockExclusiveNonblock) {
+        let file = open_lock(&lock).doing("open", &lock)?;
+        let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Some(lock),
             Err((_, errno)) => {
                 let error = Err::<(), Errno>(errno).doing("lock", &lock);
@@ -117,9 +117,33 @@ impl Supervise {
     fn replace(&self, name: &str, contents: &[u8]) -> Result<(), Error> {
         let path = self.directory.join(name);
         let new = self.directory.join(format!("{name}.new"));
-        fs::write(&new, contents).doing("write", &new)?;
+        let mut file = create(&new).doing("write", &new)?;
+        file.write_all(contents).doing("write", &new)?;
         fs::rename(&new, &path).doing("write", &path)
     }
+}
+
+/// A new file. Whatever stands in its place, a link or a FIFO perhaps, is removed and not opened:
+/// the directory may belong to a user who controls the service.
+fn create(path: &Path) -> std::io::Result<File> {
+    let create = || File::options().write(true).create_new(true).open(path);
+    match create() {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            create()
+        }
+        made => made,
+    }
+}
+
+/// The file that is locked; one that is there keeps its mode.
+fn open_lock(path: &Path) -> std::io::Result<File> {
+    if fs::symlink_metadata(path).is_ok_and(|file| !file.is_file()) {
+        fs::remove_file(path)?;
+    }
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let mut options = File::options();
+    options.append(true).create(true).mode(0o600).custom_flags(flags.bits()).open(path)
 }
 
 /// A directory only we may enter; what is there already keeps its mode. A link that leads nowhere
@@ -164,7 +188,8 @@ fn link_ok(control: &Path, ok: &Path) -> Result<(), Error> {
 
 fn open_fifo(path: &Path) -> Result<File, Error> {
     let mut options = File::options();
-    options.read(true).write(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    options.read(true).write(true).custom_flags(flags.bits());
     options.open(path).doing("open", path)
 }
 

@@ -149,7 +149,7 @@ pub enum Action {
     Say(Notice),
     /// Look at the service directories. Answer: `Event::Found` for each, `Event::Lost`.
     Scan,
-    /// From now on somebody may look: serve the FIFOs of all services, and show their status.
+    /// From now on somebody may look: serve the FIFOs of all services, and show the status of all.
     OpenServices,
     /// Show the status of the service.
     Publish(ServiceId),

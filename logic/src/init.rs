@@ -123,8 +123,10 @@ impl Init {
             self.services.hurry();
         }
         let action = self.next_action(now);
-        if let Some(Action::Start(role)) = action {
-            self.starting = Some(role);
+        match action {
+            Some(Action::Start(role)) => self.starting = Some(role),
+            Some(Action::OpenServices) => self.services.are_shown(),
+            _ => {}
         }
         action
     }

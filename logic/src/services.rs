@@ -68,15 +68,7 @@ impl Services {
     /// A directory is there.
     pub fn found(&mut self, now: Instant, id: ServiceId, shape: Shape) {
         if self.at(id).is_some() {
-            if let Some(entry) = self.entry(id) {
-                entry.down = shape.down;
-            }
-            if let Some((log, down)) = shape.log
-                && let Some(entry) = self.entry(log)
-            {
-                entry.down = down;
-            }
-            return;
+            return self.found_again(now, id, shape);
         }
         if self.frozen {
             return;
@@ -84,14 +76,35 @@ impl Services {
         let log = shape.log.map(|(log, _)| log);
         self.add(Entry { log, ..Entry::new(now, id, shape.down) });
         if let Some((log, down)) = shape.log {
-            let mut entry = Entry { log_of: Some(id), ..Entry::new(now, log, down) };
-            entry.service.is_log = true;
-            self.add(entry);
+            self.add_log(now, id, log, down);
         }
         if self.released {
             self.with(id, |service| service.fresh = true);
             self.release_one(id);
         }
+    }
+
+    /// It is known; its `down` files, and a log service that has come since, may be news.
+    fn found_again(&mut self, now: Instant, id: ServiceId, shape: Shape) {
+        let Some(entry) = self.entry(id) else { return };
+        entry.down = shape.down;
+        let Some((log, down)) = shape.log else { return };
+        let had_none = entry.log.replace(log).is_none();
+        let held = entry.held;
+        if had_none && !self.frozen {
+            self.add_log(now, id, log, down);
+            if !held {
+                self.release_one(log);
+            }
+        } else if let Some(entry) = self.entry(log) {
+            entry.down = down;
+        }
+    }
+
+    fn add_log(&mut self, now: Instant, of: ServiceId, log: ServiceId, down: bool) {
+        let mut entry = Entry { log_of: Some(of), ..Entry::new(now, log, down) };
+        entry.service.is_log = true;
+        self.add(entry);
     }
 
     fn add(&mut self, entry: Entry) {
@@ -319,6 +332,15 @@ impl Services {
         while self.entries.last().is_some_and(|entry| entry.gone) {
             self.entries.pop();
         }
+    }
+
+    /// All is shown, just now.
+    pub fn are_shown(&mut self) {
+        for entry in &mut self.entries {
+            entry.service.take_unseen();
+            entry.unseen = false;
+        }
+        self.unseen.clear();
     }
 
     /// The next status to be shown now that nothing else is to be done.
