@@ -248,8 +248,9 @@ impl Hands {
 
     fn publish(&mut self, id: ServiceId) {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        if let Some(status) = self.core.status(id, self.now(), UnixTime(wall)) {
-            self.directories.publish(id, &status, &self.epoll);
+        let Some(status) = self.core.status(id, self.now(), UnixTime(wall)) else { return };
+        if let Some(event) = self.directories.publish(id, &status, &self.epoll) {
+            self.hear(event);
         }
     }
 

@@ -56,8 +56,8 @@ impl Directory {
     }
 
     /// Whether the script is there to be started. `run` is always tried, so that it is said why
-    /// not; as with runit, `finish` has to be readable, and `control/X` executable. Nothing is opened:
-    /// that could take for ever, and this is PID 1.
+    /// not; as with runit, `finish` has to be readable, and `control/X` executable. Nothing is
+    /// opened: that could take for ever, and this is PID 1.
     pub fn has(&self, program: Program) -> bool {
         let file = self.path.join(script(program));
         match program {

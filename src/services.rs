@@ -284,20 +284,20 @@ impl Directories {
     }
 
     /// Show what is seen of a service. One that nobody can look at yet is opened first.
-    pub fn publish(&mut self, id: ServiceId, status: &Status, epoll: &Epoll) {
+    pub fn publish(&mut self, id: ServiceId, status: &Status, epoll: &Epoll) -> Option<Event> {
         if !self.open {
-            return;
+            return None;
         }
         if self.known.get(&id).is_some_and(|directory| directory.supervise.is_none()) {
             self.open_one(id, epoll);
         }
         let supervise = self.known.get(&id).and_then(|directory| directory.supervise.as_ref());
-        let Some(supervise) = supervise else { return };
-        if let Err(error) = supervise.publish(status)
-            && self.is_there(id)
-        {
-            self.say_once(&format!("{error}; sv may see an old status"));
+        let error = supervise?.publish(status).err()?;
+        if !self.is_there(id) {
+            return None;
         }
+        self.say_once(&format!("{error}; sv may see an old status"));
+        Some(Event::NotShown(id))
     }
 
     /// What came through `control`.

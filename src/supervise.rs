@@ -55,6 +55,8 @@ impl Supervise {
 
     fn open_in(directory: &Path) -> Result<Supervise, Error> {
         make_directory(directory).doing("make", directory)?;
+        // What is shown from an earlier life is not true any more.
+        let _ = fs::remove_file(directory.join("status"));
         let (control, ok) = (directory.join("control"), directory.join("ok"));
         make_fifo(&control)?;
         link_ok(&control, &ok)?;
@@ -109,22 +111,44 @@ impl Supervise {
     pub fn publish(&self, status: &Status) -> Result<(), Error> {
         let pid = status.pid_text();
         let stat = status.stat_text();
-        self.replace("pid", pid.as_bytes())?;
-        self.replace("stat", stat.as_bytes())?;
-        self.replace("status", &status.to_bytes())
+        // The one that `sv` reads comes first. On a full disk, where nothing new can be made, it is
+        // written over: it is as long as it was, and one write puts all of it.
+        let shown = self.replace("status", &status.to_bytes());
+        let shown = shown.or_else(|error| self.overwrite("status", &status.to_bytes(), error));
+        let rest = self.replace("pid", pid.as_bytes());
+        shown.and(rest).and(self.replace("stat", stat.as_bytes()))
+    }
+
+    fn overwrite(&self, name: &str, contents: &[u8], why: Error) -> Result<(), Error> {
+        let path = self.directory.join(name);
+        let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let file = File::options().write(true).custom_flags(flags.bits()).open(path);
+        let is_same = |file: &File| {
+            let length = u64::try_from(contents.len()).unwrap_or(u64::MAX);
+            file.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == length)
+        };
+        match file {
+            Ok(mut file) if is_same(&file) => file.write_all(contents).map_err(|_| why),
+            Ok(_) | Err(_) => Err(why),
+        }
     }
 
     fn replace(&self, name: &str, contents: &[u8]) -> Result<(), Error> {
         let path = self.directory.join(name);
         let new = self.directory.join(format!("{name}.new"));
         let mut file = create(&new).doing("write", &new)?;
-        file.write_all(contents).doing("write", &new)?;
+        let written = file.write_all(contents).doing("write", &new);
+        if written.is_err() {
+            // Half of it is of no use to anybody.
+            let _ = fs::remove_file(&new);
+        }
+        written?;
         fs::rename(&new, &path).doing("write", &path)
     }
 }
 
-/// A new file. Whatever stands in its place, a link or a FIFO perhaps, is removed and not opened:
-/// the directory may belong to a user who controls the service.
+/// A new file. What stands in its place, a link or a FIFO perhaps, is removed and not opened: the
+/// directory may belong to a user who controls the service.
 fn create(path: &Path) -> std::io::Result<File> {
     let create = || File::options().write(true).create_new(true).open(path);
     match create() {

@@ -161,7 +161,9 @@ fn a_program_on_a_file_system_that_hangs_holds_up_nobody() {
     }
     for hung in ["run", "finish", "log/run", "control/u"] {
         println!("{hung} hangs");
-        let mut it = ours().service("hung", "exit 1").service("web", STAYS);
+        // A `finish` is not told to end; it is patience that ends it.
+        let it = ours().env("KILL_PROCESS_TIMEOUT", "1");
+        let mut it = it.service("hung", "exit 1").service("web", STAYS);
         for file in ["finish", "log/run", "control/u"] {
             let lines = "#!/bin/sh\nexec cat\n";
             it = it.executable(format!("/etc/service/hung/{file}"), lines);

@@ -103,73 +103,83 @@ fn status_stat_and_pid_say_what_runits_say() {
     }
 }
 
+/// A service that notes its starts, and each signal instead of ending by it.
+const NOTES: &str = "sleep 1000 & for signal in TERM CONT HUP ALRM INT QUIT USR1 USR2; do
+    trap \"echo $signal >>/got\" $signal; done; echo on >>/starts; while :; do wait $!; done";
+
+fn send(it: &Live, bytes: &str) {
+    it.sh(&format!("printf '{bytes}' >/etc/service/web/supervise/control"));
+}
+
+fn until_started(it: &Live, times: usize) {
+    it.until(|it| it.exists("/starts") && it.read("/starts").lines().count() == times);
+}
+
 #[test]
-fn every_byte_of_control_does_what_runsv_says() {
+fn each_signal_byte_sends_its_signal_and_other_bytes_do_nothing() {
     for subject in Subject::BOTH {
-        let notes = "sleep 1000 & for signal in TERM CONT HUP ALRM INT QUIT USR1 USR2; do
-            trap \"echo $signal >>/got\" $signal; done; echo on >>/starts; while :; do wait $!; done";
-        let it = up(subject.container().service("web", notes));
-        let send = |byte| it.sh(&format!("printf {byte} >/etc/service/web/supervise/control"));
-        let starts = |count| it.until(|it| it.sh("cat /starts").lines().count() == count);
-        starts(1);
-        let signals = [
-            ('t', "TERM"),
-            ('c', "CONT"),
-            ('h', "HUP"),
-            ('a', "ALRM"),
-            ('i', "INT"),
-            ('q', "QUIT"),
-            ('1', "USR1"),
-            ('2', "USR2"),
-        ];
-        for (byte, signal) in signals {
-            send(byte);
+        let it = up(subject.container().service("web", NOTES));
+        until_started(&it, 1);
+        for (byte, signal) in [
+            ("t", "TERM"),
+            ("c", "CONT"),
+            ("h", "HUP"),
+            ("a", "ALRM"),
+            ("i", "INT"),
+            ("q", "QUIT"),
+            ("1", "USR1"),
+            ("2", "USR2"),
+        ] {
+            send(&it, byte);
             it.until(|it| it.exists("/got") && it.read("/got") == format!("{signal}\n"));
             it.sh("rm /got");
         }
-        // No byte of runsv's.
-        ["b", "\\0", "U", "\\377"].into_iter().for_each(|byte| drop(send2(&it, byte)));
-        send('p');
+        send(&it, "b\\0U\\377\\n");
+        send(&it, "p");
         it.until(|it| it.sv("status web").contains("s, paused"));
-        send('c');
+        send(&it, "c");
         it.until(|it| it.exists("/got") && !it.sv("status web").contains("paused"));
         assert_eq!(it.read("/got"), "CONT\n");
-        send('k');
-        starts(2);
-        send('o');
-        it.until(|it| {
-            it.sv("status web").ends_with(", want down, got TERM\n")
-                || it.sv("status web").ends_with(", want down\n")
-        });
-        send('k');
-        it.until_is("down", "web");
-        send('o');
-        starts(3);
-        send('k');
-        it.until_is("down", "web");
-        send('u');
-        starts(4);
-        it.sh("rm -f /got");
-        send('d');
-        it.until(|it| it.exists("/got") && it.read("/got").lines().count() == 2);
-        assert!(it.read("/got").contains("TERM") && it.read("/got").contains("CONT"));
-        send('k');
-        it.until_is("down", "web");
-        ["t", "c", "h", "k", "p"].into_iter().for_each(|byte| drop(send2(&it, byte)));
-        send('u');
-        starts(5);
-        send('x');
-        it.until(|it| it.sv("status web").contains(", want down"));
-        send('k');
-        it.until(|it| {
-            it.sv("status web").starts_with("fail: web: ")
-                || it.sh("cat /starts").lines().count() == 6
-        });
+        send(&it, "k");
+        until_started(&it, 2);
     }
 }
 
-fn send2(it: &Live, byte: &str) -> String {
-    it.sh(&format!("printf '{byte}' >/etc/service/web/supervise/control"))
+#[test]
+fn the_bytes_u_d_o_and_x_change_what_is_wanted() {
+    for subject in Subject::BOTH {
+        let it = up(subject.container().service("web", NOTES));
+        until_started(&it, 1);
+        send(&it, "o");
+        it.until(|it| it.sv("status web").ends_with("s, want down\n"));
+        assert!(!it.exists("/got"), "{}", it.read("/got"));
+        send(&it, "k");
+        it.until_is("down", "web");
+        // Nobody is there to be signalled.
+        send(&it, "tchaiqkp12");
+        send(&it, "o");
+        until_started(&it, 2);
+        send(&it, "k");
+        it.until_is("down", "web");
+        send(&it, "u");
+        until_started(&it, 3);
+        send(&it, "k");
+        until_started(&it, 4);
+        send(&it, "d");
+        it.until(|it| it.exists("/got") && it.read("/got").lines().count() == 2);
+        assert!(it.read("/got").contains("TERM\n") && it.read("/got").contains("CONT\n"));
+        assert!(it.sv("status web").ends_with("s, want down, got TERM\n"));
+        send(&it, "u");
+        it.until(|it| it.sv("status web").ends_with("s, got TERM\n"));
+        send(&it, "x");
+        it.until(|it| it.sv("status web").ends_with("s, want down, got TERM\n"));
+        send(&it, "k");
+        // See compatibility.md#exit-verb.
+        it.until(|it| match subject {
+            Subject::Ours => it.sv("status web") == "fail: web: runsv not running\n",
+            Subject::Runit => it.read("/starts").lines().count() == 5,
+        });
+    }
 }
 
 #[test]
@@ -259,33 +269,26 @@ fn a_supervise_that_is_a_link_to_nowhere_yet_is_made_where_it_leads() {
 }
 
 #[test]
-fn whatever_was_planted_in_place_of_a_file_is_replaced() {
-    let plant = "cd /etc/service/web; mkdir -p supervise log/supervise
-        echo x >supervise/ok; echo x >supervise/control; ln -s /etc/passwd supervise/status.new
-        echo garbage-garbage-20-b >supervise/status; ln -s /etc/passwd supervise/pid
-        mkdir log/supervise/ok; mkdir log/supervise/control/ log/supervise/status.new
-        mkfifo log/supervise/pid.new; mkdir log/supervise/stat; mkfifo log/supervise/lock";
-    let it = Subject::Ours
-        .container()
-        .service("other", STAYS)
-        .service("web", STAYS)
-        .service("web/log", STAYS)
-        .startup("10", "true")
-        .setup(&format!(
-            "(cd \"$cell/root\" 2>/dev/null || :; {})",
-            plant.replace("cd /", "cd ./")
-        ));
+fn whatever_was_planted_in_place_of_a_file_harms_nobody() {
     if Need::Namespaces.is_missing() {
         return;
     }
-    let it = up(it);
-    it.until_is("run", "other");
-    let passwd = it.sh("cat /etc/passwd");
+    let plant = "(cd etc/service/web; mkdir -p supervise log/supervise/status.new
+        echo x >supervise/ok; echo x >supervise/control; ln -s /etc/passwd supervise/status.new
+        echo twenty-bytes-of-junk >supervise/status; ln -s /etc/passwd supervise/pid
+        ln -s /etc/passwd supervise/lock; mkdir log/supervise/ok log/supervise/control
+        mkfifo log/supervise/pid.new log/supervise/lock; mkdir log/supervise/stat)";
+    let log = "touch /log; exec cat >/dev/null";
+    let container = Subject::Ours.container().service("web", STAYS).service("web/log", log);
+    let it = up(container.service("other", STAYS).startup("10", "true").setup(plant));
+    let passwd = it.sh("cat /etc/passwd; stat -c %a /etc/passwd");
     assert!(passwd.starts_with("root:x:0:0:"), "{passwd}");
-    assert!(listing(&it, "web").contains("fifo 600 0:0 control"), "{}", listing(&it, "web"));
+    it.until_there("/log");
+    let listing = it.sh("cd /etc/service/web/supervise; stat -c '%F %a %n' ok control status");
+    assert_eq!(listing, "fifo 600 ok\nfifo 600 control\nregular file 644 status\n");
     it.sv("down web");
     it.until_is("down", "web");
-    assert_eq!(it.sh("cat /etc/passwd"), passwd);
-    it.until(|it| it.sv("status other").starts_with("run: "));
+    it.until_is("run", "other");
+    assert_eq!(it.sh("cat /etc/passwd; stat -c %a /etc/passwd"), passwd);
     assert_eq!(it.stop().code, 0);
 }

@@ -109,6 +109,8 @@ pub enum Event {
     Lost(ServiceId),
     /// Something of what is served of the service was deleted: the answer is a `Heal`, later.
     Hurt(ServiceId),
+    /// Its status could not be shown, on a full disk perhaps: the answer is a `Heal`, later.
+    NotShown(ServiceId),
     /// The service directories have changed: the answer is a `Scan`.
     Changed,
 }

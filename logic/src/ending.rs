@@ -6,6 +6,8 @@ use core::time::Duration;
 /// The least time between two starts of a program that ends by itself, and how long until a fork
 /// that was refused is tried again.
 pub const REST: Duration = Duration::from_secs(1);
+/// How long until something that failed for want of room is tried again.
+pub const LATER: Duration = Duration::from_secs(5);
 /// How long a process may take to be gone after KILL, before we go on without it: one in an
 /// uninterruptible system call (a dead NFS server) never goes.
 pub const UNKILLABLE: Duration = Duration::from_secs(2);

@@ -11,7 +11,7 @@
 
 use crate::child::{Child, Next};
 use crate::contract::{Action, Event, Notice, Plan, Role, Script, Scripts, ServiceId};
-use crate::ending::{Ending, REST};
+use crate::ending::{Ending, LATER, REST};
 use crate::environment::Patience;
 use crate::exec::Errno;
 use crate::killing::Killing;
@@ -111,7 +111,8 @@ impl Init {
             Event::Found(id, shape) => self.services.found(now, id, shape),
             // Its directory is gone, so nobody waits for it: as long as it takes.
             Event::Lost(id) => self.services.lost(id),
-            Event::Hurt(id) => self.services.hurt(now, id),
+            Event::Hurt(id) => self.services.heal_after(REST, now, id),
+            Event::NotShown(id) => self.services.heal_after(LATER, now, id),
             Event::Changed => self.scan_due = true,
         }
     }

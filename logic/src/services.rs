@@ -4,7 +4,6 @@
 //! step is asked of the ready ones only.
 
 use crate::contract::{Action, Notice, Program, Role, ServiceId, Shape};
-use crate::ending::REST;
 use crate::exec::{Deed, Errno};
 use crate::service::{Service, Step};
 use crate::status::{Status, UnixTime};
@@ -12,6 +11,7 @@ use crate::verbs::Verb;
 use crate::words::{Exit, Instant, Pid};
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use core::time::Duration;
 use entry::Entry;
 
 mod entry;
@@ -168,9 +168,9 @@ impl Services {
 
     /// Something of what is served of it was deleted. Perhaps by somebody who is about to delete the
     /// whole directory, and who must not find new files in it: so give him time.
-    pub fn hurt(&mut self, now: Instant, id: ServiceId) {
+    pub fn heal_after(&mut self, wait: Duration, now: Instant, id: ServiceId) {
         if let Some(entry) = self.entry(id) {
-            entry.heal_at = now.after(REST);
+            entry.heal_at = now.after(wait);
             self.wake(id);
         }
     }
