@@ -39,8 +39,8 @@ fn tests() -> BTreeSet<String> {
                 continue;
             }
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let folders = ["logic", "src"].into_iter();
-            let folder = folders.filter(|folder| path.starts_with(root(folder))).last();
+            let mut folders = ["logic", "src"].into_iter();
+            let folder = folders.rfind(|folder| path.starts_with(root(folder)));
             let file = folder.map_or(name, str::to_string);
             let text = fs::read_to_string(&path).unwrap_or_default();
             for line in text.lines().filter_map(|line| line.trim_start().strip_prefix("fn ")) {
