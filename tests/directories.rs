@@ -248,8 +248,11 @@ fn without_inotify_a_line_says_so_and_hup_and_every_verb_look_again() {
     // A user namespace of its own has limits of its own.
     let it = Subject::Ours
         .container()
-        .argv(&["sh", "-c", "echo 0 >/proc/sys/user/max_inotify_instances; exec my_init"])
-        .setup("set -- unshare --user --map-root-user \"$@\"")
+        .argv(&["my_init"])
+        .setup(
+            "none='echo 0 >/proc/sys/user/max_inotify_instances; exec \"$@\"'
+            set -- unshare --user --map-root-user sh -c \"$none\" sh \"$@\"",
+        )
         .service("first", STAYS)
         .boot();
     it.until_said("cannot watch /etc/service; send HUP to look again after a change");

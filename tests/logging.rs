@@ -228,10 +228,10 @@ fn svlogd_of_the_package_is_a_logger() {
         it.until(|it| it.sh("cat /var/log/web/current").contains(" first\n"));
         it.sv("alarm web/log");
         it.until(|it| it.sh("cat /var/log/web/@*.s 2>/dev/null || :").contains(" first\n"));
-        it.sh("echo p=prefix: >/var/log/web/config");
+        it.sh("echo pweb: >/var/log/web/config");
         it.sv("hup web/log");
         it.sv("exit web");
-        it.until(|it| it.sh("cat /var/log/web/current").ends_with(" last\n"));
+        it.until(|it| it.sh("cat /var/log/web/current").ends_with(" web:last\n"));
         it.until(|it| it.sh("stat -c %A /var/log/web/current").starts_with("-rwx"));
     }
 }

@@ -166,8 +166,8 @@ impl Services {
         self.with(id, |service| service.end(None));
     }
 
-    /// Something of what is served of it was deleted; by somebody perhaps who is about to delete the
-    /// whole directory, and must not find new files in it: so give him time.
+    /// Something of what is served of it was deleted; by somebody perhaps who is about to delete
+    /// the whole directory, and must not find new files in it: so give him time.
     pub fn heal_after(&mut self, wait: Duration, now: Instant, id: ServiceId) {
         if let Some(entry) = self.entry(id) {
             entry.heal_at = now.after(wait);
