@@ -27,11 +27,13 @@ check: ## seconds: format, lints, the pure tests, the house rules
 live: ## only the tests that need Docker
 	@tools/test --test live
 
-dist: ## the static binary: dist/baseimage, my_init, setuser
+dist: ## the static binary: dist/baseimage, my_init, setuser, sv
 	@tools/build
 
 image: dist ## the image, as NAME:VERSION (default baseimage:latest)
 	@tools/image
 
 clean: ## forget what was built and cached here
-	rm --recursive --force target dist
+	@# What belongs to the users of a user namespace can be removed only in one.
+	rm --recursive --force target dist 2>/dev/null || \
+		unshare --user --map-root-user --map-auto rm --recursive --force target dist

@@ -1,9 +1,15 @@
 //! The house rules, read from the source (ARCHITECTURE.md, "Invariants"; CONTRIBUTING.md).
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 fn files_below(directory: &str) -> Vec<PathBuf> {
+    let is_rust = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "rs");
+    all_below(directory).into_iter().filter(is_rust).collect()
+}
+
+fn all_below(directory: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(directory)];
     while let Some(directory) = directories.pop() {
@@ -11,7 +17,7 @@ fn files_below(directory: &str) -> Vec<PathBuf> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 directories.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else {
                 files.push(path);
             }
         }
@@ -127,6 +133,22 @@ fn every_file_says_what_it_is_and_fits_the_eye() {
             let is_reminder = line.contains(concat!("TO", "DO")) && !line.contains('#');
             assert!(!is_reminder, "{name}:{} reminds of no issue", n + 1);
         }
+    }
+}
+
+#[test]
+fn every_run_script_of_the_examples_becomes_its_service() {
+    let scripts = all_below("examples").into_iter().filter(|file| file.ends_with("run"));
+    let scripts: Vec<PathBuf> = scripts.collect();
+    assert!(!scripts.is_empty());
+    for script in scripts {
+        let (text, name) = (fs::read_to_string(&script).unwrap(), script.display());
+        assert!(text.starts_with("#!/bin/sh\n# "), "{name} does not say what it is");
+        assert!(text.contains("\nset -eu\n"), "{name} goes on after an error");
+        let last = text.lines().last().unwrap_or_default();
+        assert!(last.starts_with("exec "), "{name} leaves a shell above the service");
+        let mode = fs::metadata(&script).unwrap().permissions().mode();
+        assert_eq!(mode & 0o111, 0o111, "{name} is not executable");
     }
 }
 
