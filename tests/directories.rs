@@ -199,7 +199,8 @@ fn a_directory_filled_slowly_starts_when_it_is_complete_and_is_not_complained_ab
     let it = served(Subject::Ours.container());
     it.sh("mkdir /etc/service/web; : >/etc/service/web/run
         until [ -e /etc/service/web/supervise ]; do :; done
-        printf '#!/bin/sh\\nexec sleep 1000\\n' >/etc/service/web/run; chmod +x /etc/service/web/run");
+        printf '#!/bin/sh\\nexec sleep 1000\\n' >/etc/service/web/run
+        chmod +x /etc/service/web/run");
     it.until_is("run", "web");
     assert!(!it.stderr().contains("web"), "{}", it.stderr());
 }

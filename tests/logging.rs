@@ -154,7 +154,8 @@ fn at_a_stop_loggers_end_last_by_end_of_file_and_have_it_all() {
 #[test]
 fn sv_exit_ends_the_service_and_then_its_logger_by_end_of_file() {
     for subject in Subject::BOTH {
-        let run = "sleep 1000 >/dev/null & trap 'echo last; exit' TERM; echo first; touch /ready; wait $!";
+        let run = "sleep 1000 >/dev/null &
+            trap 'echo last; exit' TERM; echo first; touch /ready; wait $!";
         let it = up(subject.container().service("web", run).service("web/log", NOTES));
         it.until_there("/ready");
         it.sv("exit web");
@@ -217,19 +218,21 @@ fn lines_wait_for_a_logger_that_is_down() {
 #[test]
 fn svlogd_of_the_package_is_a_logger() {
     for subject in Subject::BOTH {
-        let run = "sleep 1000 >/dev/null & trap 'echo last; exit' TERM; echo first; touch /ready; wait $!";
+        let run = "trap 'echo last; exit' TERM
+            echo first
+            while :; do echo tick; sleep 0.1; done";
         let it = up(subject
             .container()
             .runits("svlogd", "/usr/bin/svlogd")
             .directory("/var/log/web")
             .service("web", run)
             .service("web/log", "exec svlogd -tt /var/log/web"));
-        it.until_there("/ready");
-        it.until(|it| it.sh("cat /var/log/web/current").contains(" first\n"));
+        it.until(|it| it.sh("cat /var/log/web/current || :").contains(" first\n"));
         it.sv("alarm web/log");
         it.until(|it| it.sh("cat /var/log/web/@*.s 2>/dev/null || :").contains(" first\n"));
         it.sh("echo pweb: >/var/log/web/config");
         it.sv("hup web/log");
+        it.until(|it| it.sh("cat /var/log/web/current").contains(" web:tick\n"));
         it.sv("exit web");
         it.until(|it| it.sh("cat /var/log/web/current").ends_with(" web:last\n"));
         it.until(|it| it.sh("stat -c %A /var/log/web/current").starts_with("-rwx"));
