@@ -7,10 +7,10 @@ NAME    ?= baseimage
 VERSION ?= latest
 export NAME VERSION
 
-.PHONY: help run test check live dist image clean
+.PHONY: help run test check live bench-quick dist image clean
 
 help:
-	@sed --quiet 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand --tabs=16
+	@sed --quiet 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand --tabs=20
 
 run: ## boot the image: a login shell on a terminal, a short tour without one
 	@tools/run
@@ -26,6 +26,9 @@ check: ## seconds: format, lints, the pure tests, the house rules
 
 live: ## only the tests that need Docker
 	@tools/test --test live
+
+bench-quick: dist ## a minute: boot, stop, memory and restart, beside what the kernel asks
+	@cargo run --release --quiet --package bench -- quick $(ROUNDS)
 
 dist: ## the static binary: dist/baseimage, my_init, setuser, sv
 	@tools/build

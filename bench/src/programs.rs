@@ -1,0 +1,77 @@
+//! The programs that are run: ours, the floor, the service, and an `sv`.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{Error, Result};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Without a C library, so that nothing is in them that was not asked for.
+const FLAGS: [&str; 7] = [
+    "-static",
+    "-nostdlib",
+    "-ffreestanding",
+    "-fno-stack-protector",
+    "-fno-pie",
+    "-no-pie",
+    "-O2",
+];
+
+/// Where they are gathered: beside this program.
+pub fn directory() -> Result<PathBuf> {
+    Ok(env::current_exe()?.with_file_name("bench-programs"))
+}
+
+fn repository() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// Gather them. Whose `sv` it is, if there is one.
+pub fn gather() -> Result<Option<&'static str>> {
+    let directory = directory()?;
+    fs::create_dir_all(&directory)?;
+    for name in ["floor", "service"] {
+        let source = repository().join("bench").join(name).with_extension("c");
+        let mut compile = Command::new(env::var_os("CC").unwrap_or("cc".into()));
+        compile.args(FLAGS).arg("-o").arg(directory.join(name)).arg(source);
+        if !compile.status()?.success() {
+            return Err(Error::other(format!("cannot compile {name}.c")));
+        }
+    }
+    let ours = repository().join("dist/baseimage");
+    fs::copy(&ours, directory.join("my_init"))
+        .map_err(|error| Error::other(format!("{} (`make dist`): {error}", ours.display())))?;
+    find_sv(&directory)
+}
+
+/// Our own, where it is there; else SV, one in PATH, or where the tests have put Debian's.
+fn find_sv(directory: &Path) -> Result<Option<&'static str>> {
+    let sv = directory.join("sv");
+    if fs::symlink_metadata(&sv).is_ok() {
+        fs::remove_file(&sv)?;
+    }
+    symlink("my_init", &sv)?;
+    let asked = Command::new(&sv).arg("--version").stderr(Stdio::null()).output()?;
+    if asked.stdout.starts_with(b"sv") {
+        return Ok(Some("our sv"));
+    }
+    fs::remove_file(&sv)?;
+    let path = env::var_os("PATH").unwrap_or_default();
+    let in_path = env::split_paths(&path).map(|entry| entry.join("sv"));
+    let others = env::var_os("SV").map(PathBuf::from).into_iter().chain(in_path);
+    let mut others = others.chain([repository().join("target/runit/usr/bin/sv")]);
+    match others.find(|other| other.is_file()) {
+        Some(other) => symlink(other, &sv).map(|()| Some("Debian's sv")),
+        None => Ok(None),
+    }
+}
+
+/// A command of this very program.
+pub fn myself(words: &[&OsStr]) -> Result<Command> {
+    let mut command = Command::new(env::current_exe()?);
+    command.args(words);
+    Ok(command)
+}
