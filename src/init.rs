@@ -8,6 +8,7 @@ use logic::environment::Environment;
 use logic::exec::{Deed, Errno};
 use logic::options::{self, Flag, Options};
 use nix::sys::signal::SigSet;
+use std::mem::ManuallyDrop;
 use std::os::unix::ffi::OsStringExt;
 
 /// Wrong usage; the predecessor's code.
@@ -49,7 +50,8 @@ pub fn run(arguments: impl FnOnce() -> Vec<Vec<u8>>) -> u8 {
             refuse("--skip-runit needs a command: without services there is nothing to do")
         }
         Ok(lock) => match Hands::new(options, docker, &mask, lock) {
-            Ok(mut hands) => hands.run(),
+            // The kernel closes what is open quicker than we could.
+            Ok(hands) => ManuallyDrop::new(hands).run(),
             Err(errno) => refuse(&format!("cannot boot: {}", errno.desc())),
         },
     }

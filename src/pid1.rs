@@ -24,6 +24,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// As many sources as are heard of at one wake-up; others come with the next.
 const EVENTS: usize = 32;
+/// As many dead as are collected at once.
+const BATCH: usize = 64;
 /// What epoll calls the sources that are no service.
 const SOURCE: u64 = 0;
 
@@ -152,9 +154,15 @@ impl Hands {
     /// Collect the dead until there is none. What a child wrote before its end is heard before its
     /// end: it cannot have written it later.
     fn reap(&mut self) {
-        while let Some((pid, exit)) = processes::reap() {
+        loop {
+            let dead: Vec<_> = std::iter::from_fn(processes::reap).take(BATCH).collect();
+            if dead.is_empty() {
+                return;
+            }
             self.hear_failures();
-            self.hear(Event::Exited(pid, exit));
+            for (pid, exit) in dead {
+                self.hear(Event::Exited(pid, exit));
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use nix::fcntl::OFlag;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use nix::unistd::pipe2;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -168,8 +168,9 @@ impl Directories {
         let mut new: Vec<_> = there.into_iter().collect();
         new.sort_by(|(_, (a, _)), (_, (b, _))| a.cmp(b));
         self.waiting = false;
+        let taken: BTreeSet<String> = self.known.values().map(|known| known.name.clone()).collect();
         for (identity, (name, path)) in new {
-            if self.known.values().any(|known| known.name == name) {
+            if taken.contains(&name) {
                 // Its predecessor has to end first.
                 self.waiting = true;
                 continue;

@@ -11,6 +11,7 @@ use nix::errno::Errno as Failure;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{ForkResult, fork, getpid, pipe2};
+use std::cell::RefCell;
 use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::Read;
@@ -19,6 +20,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 mod ask;
 mod child;
@@ -199,6 +201,8 @@ pub struct Nursery {
     null: Option<File>,
     /// How many descriptors we may have, and how many our children shall be told.
     limits: (u64, Option<(u64, u64)>),
+    /// The environment that was passed on last.
+    last: RefCell<Option<(Environment, Rc<[CString]>)>>,
     /// The signals we ignore, or were born ignoring: children shall not.
     ignored: Vec<i32>,
 }
@@ -215,7 +219,13 @@ impl Nursery {
         let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
         fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         let null = File::options().read(true).write(true).open("/dev/null").ok();
-        let nursery = Nursery { failures: write, null, limits: raise_limits(), ignored: ignored() };
+        let nursery = Nursery {
+            failures: write,
+            null,
+            limits: raise_limits(),
+            last: RefCell::new(None),
+            ignored: ignored(),
+        };
         Ok((nursery, Failures(File::from(read))))
     }
 
@@ -253,16 +263,9 @@ impl Nursery {
 
     fn prepare<'a>(&'a self, program: &Program<'a>) -> Option<Prepared<'a>> {
         let words = program.words.iter().map(|word| CString::new(word.as_slice()).ok());
-        let variables = program.environment.iter().map(|(name, value)| {
-            let mut variable = Vec::with_capacity(name.len() + value.len() + 2);
-            variable.extend_from_slice(name);
-            variable.push(b'=');
-            variable.extend_from_slice(value);
-            CString::new(variable).ok()
-        });
         Some(Prepared {
             words: words.collect::<Option<_>>()?,
-            variables: variables.collect::<Option<_>>()?,
+            variables: self.variables(program.environment)?,
             candidates: program.candidates(),
             limits: self.limits.1,
             directory: program.directory,
@@ -271,6 +274,22 @@ impl Nursery {
             place: program.place,
             by_shell: program.by_shell,
         })
+    }
+
+    /// The environment as execve(2) takes it. Hundreds of services share one: it is made once, and
+    /// what a fork has to copy is less.
+    fn variables(&self, environment: &Environment) -> Option<Rc<[CString]>> {
+        let mut last = self.last.borrow_mut();
+        if let Some((of, variables)) = last.as_ref()
+            && of == environment
+        {
+            return Some(variables.clone());
+        }
+        let variables =
+            environment.iter().map(|(name, value)| CString::new([name, b"=", value].concat()).ok());
+        let variables: Rc<[CString]> = variables.collect::<Option<_>>()?;
+        *last = Some((environment.clone(), variables.clone()));
+        Some(variables)
     }
 
     fn descriptor<'a>(&'a self, stream: Stream<'a>) -> Option<BorrowedFd<'a>> {

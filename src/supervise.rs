@@ -54,18 +54,16 @@ impl Supervise {
     }
 
     fn open_in(directory: &Path) -> Result<Supervise, Error> {
-        make_directory(directory).doing("make", directory)?;
-        // What is shown from an earlier life is not true any more.
-        let _ = fs::remove_file(directory.join("status"));
         let (control, ok) = (directory.join("control"), directory.join("ok"));
-        make_fifo(&control)?;
-        link_ok(&control, &ok)?;
+        // Where the directory is new nothing has to be looked at: boots are quick.
+        let is_new = fs::DirBuilder::new().mode(0o700).create(directory).is_ok();
+        let is_ready =
+            is_new && mkfifo(&control, FIFO_MODE).is_ok() && fs::hard_link(&control, &ok).is_ok();
+        if !is_ready {
+            prepare(directory, &control, &ok)?;
+        }
         let held = open_fifo(&control)?;
-        let same = |a: &Path, b: &Path| {
-            let identity = |path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
-            identity(a) == identity(b)
-        };
-        let ok = if same(&control, &ok) { None } else { Some(open_fifo(&ok)?) };
+        let ok = if is_ready || same(&control, &ok) { None } else { Some(open_fifo(&ok)?) };
         let lock = directory.join("lock");
         let file = open_lock(&lock).doing("open", &lock)?;
         let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -145,6 +143,21 @@ impl Supervise {
         written?;
         fs::rename(&new, &path).doing("write", &path)
     }
+}
+
+/// Make what is missing in a directory that may have been there, and take away what is not true any
+/// more: the status of an earlier life.
+fn prepare(directory: &Path, control: &Path, ok: &Path) -> Result<(), Error> {
+    make_directory(directory).doing("make", directory)?;
+    // It may never have had one.
+    let _ = fs::remove_file(directory.join("status"));
+    make_fifo(control)?;
+    link_ok(control, ok)
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    let identity = |path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    identity(a) == identity(b)
 }
 
 /// A new file. What stands in its place, a link or a FIFO perhaps, is removed and not opened: the

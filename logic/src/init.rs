@@ -45,6 +45,7 @@ pub struct Init {
     scan_due: bool,
     opened: bool,
     booted: bool,
+    has_run_scripts: bool,
     /// Facts to say: a few per event, said before the next event is heard.
     notices: VecDeque<Notice>,
     /// Set when a fork was refused: when to try again.
@@ -75,6 +76,7 @@ impl Init {
             scan_due: false,
             opened: false,
             booted: false,
+            has_run_scripts: false,
             notices: VecDeque::new(),
             retry_at: None,
             reload_due: false,
@@ -165,6 +167,7 @@ impl Init {
             Role::Script(_) | Role::MainCommand => Ending::NotAsked,
         };
         self.retry_at = None;
+        self.has_run_scripts |= role != Role::MainCommand;
         self.terminal_lent = role == Role::MainCommand && self.plan.terminal;
         self.child = Some(Child::new(role, pid, ending));
     }

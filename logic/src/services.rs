@@ -327,7 +327,7 @@ impl Services {
         if is_service {
             self.alive = self.alive.saturating_sub(1);
         }
-        self.actions.push_back(Action::Forget(id));
+        self.actions.extend((!self.silent).then_some(Action::Forget(id)));
         // The last one may leave nothing but the hole it left.
         while self.entries.last().is_some_and(|entry| entry.gone) {
             self.entries.pop();

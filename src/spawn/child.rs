@@ -11,6 +11,7 @@ use std::ffi::CString;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// All that the child needs, made before the fork.
 pub(super) struct Prepared<'a> {
@@ -19,7 +20,7 @@ pub(super) struct Prepared<'a> {
     pub input: Option<BorrowedFd<'a>>,
     pub output: Option<BorrowedFd<'a>>,
     pub words: Vec<CString>,
-    pub variables: Vec<CString>,
+    pub variables: Rc<[CString]>,
     pub candidates: Vec<PathBuf>,
     pub place: Place,
     pub by_shell: bool,

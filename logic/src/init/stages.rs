@@ -147,7 +147,7 @@ impl Init {
         match stage {
             Stage::Booting => {
                 // A script may have taken a `down` file away.
-                self.scan_due = true;
+                self.scan_due |= self.has_run_scripts;
                 if self.plan.services {
                     self.notices.push_back(Notice::BootingServices);
                 }
