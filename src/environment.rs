@@ -14,7 +14,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 const DIRECTORY: &str = "/etc/container_environment";
@@ -26,10 +26,9 @@ const NEW: &str = "..new";
 pub struct Container {
     pub environment: Environment,
     carried: Environment,
-    /// How many bytes the directory may add.
-    room: usize,
     said_odd: String,
     said_failed: bool,
+    said_unread: bool,
     said_too_many: bool,
 }
 
@@ -48,11 +47,11 @@ impl Container {
     /// What Docker gave, and nothing imported yet.
     pub fn new(docker: Environment) -> Container {
         Container {
-            room: room(&docker),
             carried: docker.clone(),
             environment: docker,
             said_odd: String::new(),
             said_failed: false,
+            said_unread: false,
             said_too_many: false,
         }
     }
@@ -90,7 +89,7 @@ impl Container {
     }
 
     fn import(&mut self, trouble: &mut Trouble) {
-        let files = read_directory(self.room, trouble);
+        let files = read_directory(room(&self.environment), trouble);
         self.environment = rules::import(&self.environment, &files);
         identify(&mut self.environment);
         self.carried = self.environment.clone();
@@ -117,8 +116,11 @@ impl Container {
             return;
         }
         let mut trouble = Trouble::default();
-        let files = read_directory(self.room, &mut trouble);
-        self.environment = rules::import(&self.carried, &files);
+        let files = read_directory(room(&self.carried), &mut trouble);
+        // What cannot be read says nothing new.
+        if trouble.unread.is_none() {
+            self.environment = rules::import(&self.carried, &files);
+        }
         self.write_dumps(&mut trouble);
         self.complain(&trouble);
     }
@@ -129,8 +131,11 @@ impl Container {
             (JSON_DUMP, rules::json_dump(&self.environment)),
         ];
         for (file, contents) in dumps {
-            // An image may have it elsewhere, and a link here.
+            // An image may have it elsewhere, and a link here; to /dev/null if it wants none.
             let file = fs::canonicalize(file).unwrap_or_else(|_| PathBuf::from(file));
+            if fs::metadata(&file).is_ok_and(|file| file.file_type().is_char_device()) {
+                continue;
+            }
             trouble.failed.extend(replace(&file, &contents, 0o640).err());
         }
     }
@@ -150,9 +155,9 @@ impl Container {
             self.said_too_many = true;
         }
         if let Some(error) = &trouble.unread {
-            if !self.said_failed {
+            if !self.said_unread {
                 say::warning(&format!("{error}; the boot goes on without it"));
-                self.said_failed = true;
+                self.said_unread = true;
             }
             return;
         }
@@ -305,7 +310,12 @@ fn write_new(path: &Path, new: &Path, contents: &[u8], fresh_mode: u32) -> Resul
 }
 
 fn write_in_place(path: &Path, contents: &[u8]) -> std::io::Result<()> {
-    let mut file = File::options().write(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(path)?;
+    // A FIFO in its place would hold us up.
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let mut file = File::options().write(true).custom_flags(flags.bits()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(Errno::EINVAL.into());
+    }
     file.write_all(contents)?;
     file.set_len(u64::try_from(contents.len()).unwrap_or(u64::MAX))
 }

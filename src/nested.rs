@@ -1,16 +1,13 @@
 //! A my_init that finds another at work in its container (`docker exec C my_init -- CMD`).
 //!
-//! The first one holds a lock on the service directory for as long as it lives: that works on a
-//! read-only root and as any user. "PID 1 is my_init" would be the wrong question: with
-//! `docker run --init` it never is.
+//! The first one holds a lock on the root directory for as long as it lives: that works on a
+//! read-only root and as any user, and no volume that containers share comes into it. "PID 1 is
+//! my_init" would be the wrong question: with `docker run --init` it never is.
 
 use crate::processes;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-
-/// Where services are; `/` where there is no such directory.
-const PLACES: [&str; 2] = ["/etc/service", "/"];
 
 /// The first my_init's own lock, kept for as long as it lives; it is closed on exec.
 pub type Lock = Option<Flock<File>>;
@@ -20,12 +17,10 @@ pub type Lock = Option<Flock<File>>;
 /// # Errors
 /// The process id of the other.
 pub fn lock() -> Result<Lock, i32> {
-    let Some(place) = PLACES.iter().find_map(|place| File::open(place).ok()) else {
-        return Ok(None);
-    };
-    match Flock::lock(place, FlockArg::LockExclusiveNonblock) {
+    let Ok(root) = File::open("/") else { return Ok(None) };
+    match Flock::lock(root, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(Some(lock)),
-        // A directory that several containers share may be locked by a neighbour we cannot see.
+        // A root that several containers share may be locked by a neighbour we cannot see.
         Err(_) => other().map_or(Ok(None), Err),
     }
 }

@@ -1,9 +1,11 @@
 //! The loop of PID 1: perform what the core asks for until it asks for nothing, collect the dead,
 //! sleep until an event or the next deadline.
 
+use crate::doing::Doing;
 use crate::environment::Container;
 use crate::nested::Lock;
 use crate::notices::Said;
+use crate::processes::Fate;
 use crate::services::Directories;
 use crate::spawn::{Failures, Nursery, Place, Program, Stream};
 use crate::{notices, processes, say, services, spawn};
@@ -155,13 +157,16 @@ impl Hands {
     /// end: it cannot have written it later.
     fn reap(&mut self) {
         loop {
-            let dead: Vec<_> = std::iter::from_fn(processes::reap).take(BATCH).collect();
-            if dead.is_empty() {
+            let news: Vec<_> = std::iter::from_fn(processes::next_news).take(BATCH).collect();
+            if news.is_empty() {
                 return;
             }
             self.hear_failures();
-            for (pid, exit) in dead {
-                self.hear(Event::Exited(pid, exit));
+            for (pid, fate) in news {
+                self.hear(match fate {
+                    Fate::Ended(exit) => Event::Exited(pid, exit),
+                    Fate::Stopped => Event::Stopped(pid),
+                });
             }
         }
     }
@@ -241,7 +246,15 @@ impl Hands {
             Scripts::PreShutdown => Path::new("/etc/my_init.pre_shutdown.d"),
             Scripts::PostShutdown => Path::new("/etc/my_init.post_shutdown.d"),
         };
-        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        let entries = std::fs::read_dir(directory).doing("read", directory);
+        if let Err(error) = &entries {
+            // An image need not have the usual ones; one that was named should be there.
+            let is_named = of == Scripts::Startup && directory != Path::new("/etc/my_init.d");
+            if is_named || error.errno() != nix::errno::Errno::ENOENT as i32 {
+                say::warning(&format!("{error}; no script of it is run"));
+            }
+        }
+        let entries = entries.into_iter().flatten().flatten();
         let mut scripts: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
         // By bytes: a locale would put them in another order on another machine.
         scripts.sort();

@@ -24,21 +24,34 @@ pub fn is_first() -> bool {
     nix::unistd::getpid().as_raw() == 1
 }
 
-/// Collect one dead child, if there is one.
+/// What became of a child.
+pub enum Fate {
+    /// It has ended, and is collected.
+    Ended(Exit),
+    /// Its terminal has stopped it: Ctrl-Z, or a read in the background.
+    Stopped,
+}
+
+/// The next news of a child, if there is any.
 ///
 /// Not through nix: it has no name for a real-time signal, and would lose a child killed by one.
-pub fn reap() -> Option<(Pid, Exit)> {
+pub fn next_news() -> Option<(Pid, Fate)> {
     loop {
-        let (pid, status) = match wait(WaitOptions::NOHANG) {
+        let (pid, status) = match wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
             Ok(found) => found?,
             Err(rustix::io::Errno::INTR) => continue,
             Err(_) => return None,
         };
+        let pid = Pid(pid.as_raw_nonzero().get());
         let number = |number: i32| u8::try_from(number).unwrap_or(u8::MAX);
         let code = status.exit_status().map(|code| Exit::Code(number(code)));
         let killed = status.terminating_signal().map(|signal| Exit::Signal(Signal(number(signal))));
         if let Some(exit) = code.or(killed) {
-            return Some((Pid(pid.as_raw_nonzero().get()), exit));
+            return Some((pid, Fate::Ended(exit)));
+        }
+        // One that somebody stopped with STOP is meant to stand still.
+        if status.stopping_signal().is_some_and(|signal| signal != nix::libc::SIGSTOP) {
+            return Some((pid, Fate::Stopped));
         }
     }
 }
@@ -67,8 +80,22 @@ pub fn left() -> Left {
         return Left::Children;
     }
     let nobody = kill(nix::unistd::Pid::from_raw(-1), None) == Err(Errno::ESRCH);
-    // A subreaper without children has no descendants; what else there is, is not ours.
-    if !is_first() || nobody { Left::Nobody } else { Left::Strangers }
+    // A subreaper without children has no descendants; what else there is, is not ours. Nor is what
+    // we may not signal: the kernel ends it with us.
+    if !is_first() || nobody || (!is_root() && !all().any(may_signal)) {
+        Left::Nobody
+    } else {
+        Left::Strangers
+    }
+}
+
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Whether a process beside us is one that we may signal.
+fn may_signal(pid: i32) -> bool {
+    pid != 1 && kill(nix::unistd::Pid::from_raw(pid), None).is_ok()
 }
 
 /// The signals that a process ignores, a bit each (proc(5): SigIgn).

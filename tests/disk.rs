@@ -304,3 +304,20 @@ fn no_proc_no_passwd_and_no_group_are_no_reason_to_fail() {
         .wait();
     assert_eq!((out.code, out.stdout.as_str(), out.stderr.as_str()), (7, "/root\n", ""));
 }
+
+#[test]
+fn a_dump_linked_to_dev_null_is_turned_off_and_dev_null_stays() {
+    let it = container().without(SHELL).symlink("/dev/null", SHELL);
+    let out = it.script("test -c /dev/null && echo device").boot().wait();
+    assert_eq!((out.code, out.stdout.as_str()), (0, "device\n"));
+}
+
+#[test]
+fn large_variables_of_docker_survive_a_script() {
+    let mut container = container().startup("10", "true");
+    for n in 0..11 {
+        container = container.env(format!("LARGE{n}"), "x".repeat(100_000));
+    }
+    let out = container.script("env | grep -c ^LARGE").boot().wait();
+    assert_eq!((out.code, out.stdout.as_str()), (0, "11\n"), "{}", out.stderr);
+}

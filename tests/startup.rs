@@ -253,3 +253,10 @@ fn a_directory_with_very_many_entries_boots() {
     assert_eq!(it.wait().code, 0);
     assert_eq!(it.read("/steps").lines().count(), 60);
 }
+
+#[test]
+fn a_directory_of_scripts_that_was_named_and_is_not_there_is_said() {
+    let it = Container::new().env("ENV_INIT_DIRECTORY", "/etc/typo").script("true").boot();
+    let out = it.wait();
+    assert_eq!((out.code, out.times_said("cannot read /etc/typo")), (0, 1), "{}", out.stderr);
+}

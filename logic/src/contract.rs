@@ -95,6 +95,8 @@ pub enum Event {
     Left(Left),
     /// A child was reaped, ours or an orphan.
     Exited(Pid, Exit),
+    /// Its terminal has stopped a child.
+    Stopped(Pid),
     /// A process of ours could not become its program; its exit follows.
     ExecFailed(Pid, Deed, Errno),
     /// The answer to `LookWhetherDeaf`, if it is.

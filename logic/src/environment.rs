@@ -27,19 +27,35 @@ pub const LONGEST_BYTES: usize = 131_072;
 /// with them could not be sourced. Of the others it takes a value for arithmetic, which can run
 /// commands (RANDOM='a[$(reboot)]'), or drops it; dash gives up at an OPTIND that is no number.
 /// IFS would change how whoever sources the dump reads the rest of its script.
-const SPECIAL_TO_SHELLS: [&[u8]; 13] = [
+const SPECIAL_TO_SHELLS: [&[u8]; 29] = [
     b"BASHOPTS",
     b"BASH_VERSINFO",
     b"EUID",
     b"PPID",
     b"SHELLOPTS",
     b"BASHPID",
+    b"BASH_ALIASES",
+    b"BASH_ARGC",
+    b"BASH_ARGV",
+    b"BASH_CMDS",
+    b"BASH_COMMAND",
+    b"BASH_COMPAT",
+    b"BASH_LINENO",
+    b"BASH_SOURCE",
+    b"BASH_SUBSHELL",
+    b"BASH_XTRACEFD",
+    b"DIRSTACK",
+    b"EPOCHREALTIME",
+    b"EPOCHSECONDS",
+    b"FUNCNAME",
+    b"GROUPS",
     b"HISTCMD",
     b"IFS",
     b"LINENO",
     b"OPTIND",
     b"RANDOM",
     b"SECONDS",
+    b"SHLVL",
     b"SRANDOM",
 ];
 

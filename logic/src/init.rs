@@ -103,6 +103,12 @@ impl Init {
                 let notice = notice.or_else(|| self.services.exec_failed(pid, deed, errno));
                 self.notices.extend(notice);
             }
+            // No shell is there to say "fg".
+            Event::Stopped(pid) => {
+                if let Some(child) = self.child.as_mut().filter(|child| child.pid == pid) {
+                    child.owed.add(Signal::CONT);
+                }
+            }
             Event::Deaf(pid) => {
                 if let Some(child) = self.child.as_mut().filter(|child| child.pid == pid) {
                     child.owed.add(Signal::HUP);

@@ -331,6 +331,15 @@ fn an_interactive_shell_is_hung_up_on() {
 }
 
 #[test]
+fn a_command_that_ctrl_z_has_stopped_goes_on_because_there_is_no_shell() {
+    let mut world = World::boot(Plan { terminal: true, ..PLAN });
+    world.tell(Event::Stopped(Pid(99)));
+    assert!(!world.did(Action::Signal(Pid(100), Signal::CONT)));
+    world.tell(Event::Stopped(Pid(100)));
+    assert!(world.did(Action::Signal(Pid(100), Signal::CONT)));
+}
+
+#[test]
 fn an_orphan_changes_nothing() {
     let mut world = World::boot(PLAN);
     world.tell(Event::Exited(Pid(99), Exit::Code(1)));
