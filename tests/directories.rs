@@ -57,7 +57,7 @@ fn a_directory_that_is_removed_is_stopped_and_a_new_one_of_that_name_runs() {
         for n in 0..2 {
             it.sh(&make("web", &format!("echo {n} >/n; exec sleep 1000")));
             it.until_is("run", "web");
-            assert_eq!(it.read("/n"), format!("{n}\n"));
+            it.until(|it| it.exists("/n") && it.read("/n") == format!("{n}\n"));
             let pid = it.service_pid("web");
             it.sh("rm -rf /etc/service/web");
             it.until(|it| it.sh(&format!("kill -0 {pid} 2>/dev/null || echo gone")) == "gone\n");
@@ -190,6 +190,7 @@ fn two_names_of_one_directory_are_served_once() {
     it.until_is("run", "a");
     it.until_is("run", "b");
     it.until_is("run", "web");
+    it.until_there("/starts");
     assert_eq!((it.service_pid("a"), it.read("/starts")), (it.service_pid("b"), "on\n".into()));
     assert_eq!(it.stderr().matches("b is the directory of a; it is served once").count(), 1);
 }

@@ -168,7 +168,7 @@ fn services_may_ask_for_each_other_from_their_run_files() {
     );
     it.until_there("/a");
     assert!(it.read("/answer").starts_with("ok: run: z: "), "{}", it.read("/answer"));
-    assert_eq!(it.read("/steps"), "z on\na on\n");
+    it.until_there("/z");
 }
 
 #[test]

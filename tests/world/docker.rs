@@ -3,7 +3,7 @@
 use super::bytes::assignment;
 use super::live::{Live, Place};
 use super::output::Stream;
-use super::rungs::{engine, image};
+use super::rungs::{self, engine};
 use super::terminal::Terminal;
 use super::{Container, DEADLINE};
 use std::cell::RefCell;
@@ -11,6 +11,19 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+impl Container {
+    /// Boot it in Docker on top of the image of `examples/NAME`. `None` where that cannot be built,
+    /// as without a network.
+    pub fn example(mut self, name: &str) -> Option<Container> {
+        self.image = Some(rungs::example(name)?);
+        Some(self.docker(&[]))
+    }
+
+    fn image(&self) -> &str {
+        self.image.as_deref().unwrap_or_else(|| rungs::image())
+    }
+}
 
 /// Create it, put its files in, start it, and return when it runs or has run.
 #[track_caller]
@@ -23,13 +36,13 @@ pub(super) fn boot(container: Container) -> Live {
         told(&mut create(&container, &name, &name));
     } else if container.read_only {
         // Nothing can be copied into a read-only container: its files come with an image.
-        told(Command::new(engine()).args(["create", "--name", &name, image(), "true"]));
+        told(Command::new(engine()).args(["create", "--name", &name, container.image(), "true"]));
         fill(&container, &name);
         told(Command::new(engine()).args(["commit", &name, &name]));
         told(Command::new(engine()).args(["rm", &name]));
         told(&mut create(&container, &name, &name));
     } else {
-        told(&mut create(&container, &name, image()));
+        told(&mut create(&container, &name, container.image()));
         fill(&container, &name);
     }
     start(container, name)

@@ -26,6 +26,7 @@ mod live;
 mod namespace;
 mod output;
 mod rungs;
+mod story;
 mod subject;
 mod terminal;
 
@@ -34,6 +35,7 @@ pub use cell::Volume;
 pub use live::{Live, Stop};
 pub use output::Output;
 pub use rungs::{Need, has, program};
+pub use story::{Line, Party, normal, told};
 pub use subject::{Ours, Subject, Theirs};
 
 use cell::Cell;
@@ -79,6 +81,8 @@ pub struct Container {
     setup: String,
     volumes: Vec<(PathBuf, String)>,
     docker: Option<Vec<OsString>>,
+    /// Another image than that of the base.
+    image: Option<String>,
 }
 
 impl Container {
@@ -125,6 +129,7 @@ impl Container {
             setup: String::new(),
             volumes: Vec::new(),
             docker: None,
+            image: None,
         }
     }
 

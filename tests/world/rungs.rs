@@ -4,8 +4,7 @@
 //! |---|---|---|
 //! | BASEIMAGE_ROOTFS | a Debian root file system, unpacked | what `tools/base directory` makes |
 //! | BASEIMAGE_RUNIT | Debian's runit, unpacked | what `tools/runit` makes |
-//! | SV | the `sv` under test | Debian's |
-//! | MY_INIT, SETUSER | the programs under test | the binary that cargo built |
+//! | MY_INIT, SETUSER, SV | the programs under test | the binary that cargo built |
 //! | BASEIMAGE_ENGINE | `docker` or `podman` | `docker` |
 //! | BASEIMAGE_IMAGE | an image of the base | what `tools/base image` makes |
 //! | BASEIMAGE_WORLDS | `namespaces`, `docker` or both | both |
@@ -151,11 +150,6 @@ pub fn runit() -> &'static Path {
     })
 }
 
-/// The `sv` under test: Debian's, until there is one of ours.
-pub fn sv() -> PathBuf {
-    env::var_os("SV").map_or_else(|| runit().join("usr/bin/sv"), PathBuf::from)
-}
-
 fn made_by_tools(what: &str) -> String {
     made_by("tools/base", &[what])
 }
@@ -169,6 +163,28 @@ fn made_by(tool: &str, words: &[&str]) -> String {
         .expect("tools/base can be run");
     assert!(made.status.success(), "{tool} failed; see the variables in tests/world/rungs.rs");
     String::from_utf8(made.stdout).unwrap().trim().to_string()
+}
+
+/// The image of an example on top of the base's; where it cannot be built, that is said, and under
+/// CI it is a failure.
+pub fn example(name: &str) -> Option<String> {
+    let (base, version) = image().rsplit_once(':').expect("an image's name and version");
+    let made = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/example"))
+        .arg(name)
+        .env("BASEIMAGE_ENGINE", engine())
+        .env("NAME", base)
+        .env("VERSION", version)
+        .output()
+        .expect("tools/example can be run");
+    let complaint = String::from_utf8_lossy(&made.stderr).into_owned();
+    if made.status.success() {
+        return Some(String::from_utf8(made.stdout).unwrap().trim().to_string());
+    }
+    let ci = env::var("CI").is_ok_and(|ci| ci == "true");
+    assert!(!ci, "{complaint}");
+    let test = thread::current().name().unwrap_or("a test").to_string();
+    say(&format!("skipped: {test}: {}", complaint.trim()));
+    None
 }
 
 /// The program under test.

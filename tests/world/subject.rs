@@ -4,6 +4,7 @@
 //! the row of docs/compatibility.md.
 
 use super::{Container, Live, Output, rungs};
+use std::path::PathBuf;
 
 /// A supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,18 +29,16 @@ impl Subject {
     pub fn container(self) -> Container {
         // Shown where the test fails.
         println!("--- subject: {self:?}");
-        let runit = rungs::runit();
         match self {
             Subject::Ours => {
                 let mut container = Container::new();
-                container.install("/usr/bin/sv", &rungs::sv());
+                container.install("/usr/bin/sv", &rungs::program("SV"));
                 container
             }
             Subject::Runit => {
                 let mut container = Container::bare().directory("/etc/service");
                 for program in ["runsvdir", "runsv", "sv"] {
-                    let path = format!("/usr/bin/{program}");
-                    container.install(&path, &runit.join(&path[1..]));
+                    container.install(&format!("/usr/bin/{program}"), &program_of_runit(program));
                 }
                 container.argv(&["runsvdir", "-P", "/etc/service"])
             }
@@ -55,6 +54,11 @@ impl Subject {
     }
 }
 
+/// A program of Debian's package.
+pub fn program_of_runit(program: &str) -> PathBuf {
+    rungs::runit().join("usr/bin").join(program)
+}
+
 impl Container {
     /// A service: `/etc/service/NAME/run`, a script of `/bin/sh`. Its log service is `NAME/log`.
     pub fn service(self, name: &str, run: &str) -> Container {
@@ -63,7 +67,7 @@ impl Container {
 
     /// Another program of Debian's runit (svlogd, chpst), or its `sv` under another name.
     pub fn runits(mut self, program: &str, path: &str) -> Container {
-        self.install(path, &rungs::runit().join("usr/bin").join(program));
+        self.install(path, &program_of_runit(program));
         self
     }
 }
