@@ -29,6 +29,8 @@ pub struct Directory {
     pub supervise: Option<Supervise>,
     /// The watch on that.
     pub watch: Option<WatchDescriptor>,
+    /// It is there no longer; another may be in its place.
+    pub is_gone: bool,
 }
 
 impl Directory {
@@ -43,6 +45,7 @@ impl Directory {
             pipe: None,
             supervise: None,
             watch: None,
+            is_gone: false,
         }
     }
 

@@ -18,6 +18,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
+mod watch;
+
 /// Descriptors kept free for everything else.
 const RESERVE: u64 = 16;
 /// What epoll calls the FIFO of service 0; below it stand the sources that are no service.
@@ -73,43 +75,6 @@ impl Directories {
         self.watch_root();
     }
 
-    /// Watch the service directory; where there is none, the directory it would appear in.
-    fn watch_root(&mut self) {
-        let flags = AddWatchFlags::IN_CREATE
-            | AddWatchFlags::IN_DELETE
-            | AddWatchFlags::IN_MOVED_FROM
-            | AddWatchFlags::IN_MOVED_TO
-            | AddWatchFlags::IN_DELETE_SELF
-            | AddWatchFlags::IN_MOVE_SELF;
-        let is_there = self.root.is_dir();
-        let parent = self.root.parent().unwrap_or(&self.root);
-        let place = if is_there { &self.root } else { parent };
-        let watch = self.inotify.as_ref().and_then(|inotify| inotify.add_watch(place, flags).ok());
-        if watch.is_none() && is_there {
-            let root = self.root.display();
-            self.say_once(&format!("cannot watch {root}; send HUP to look again after a change"));
-        }
-        self.root_watch = watch;
-        self.root_is_there = is_there;
-        if !is_there && self.root.is_dir() {
-            // It appeared before we watched.
-            self.unwatch_root();
-            self.watch_root();
-        }
-    }
-
-    fn unwatch_root(&mut self) {
-        if let (Some(inotify), Some(watch)) = (&self.inotify, self.root_watch.take()) {
-            // Where the directory is gone, so is the watch.
-            let _ = inotify.rm_watch(watch);
-        }
-    }
-
-    /// Whether changes are noticed; if not, every verb is a reason to look.
-    pub fn are_watched(&self) -> bool {
-        self.root_watch.is_some()
-    }
-
     fn say_once(&mut self, line: &str) {
         if !self.said.iter().any(|said| said == line) {
             say::warning(line);
@@ -158,7 +123,21 @@ impl Directories {
                     let log = directory.log.map(|log| (log, false));
                     events.push(Event::Found(id, Shape { down, log }));
                 }
-                None => events.push(Event::Lost(id)),
+                None => {
+                    directory.is_gone = true;
+                    events.push(Event::Lost(id));
+                }
+            }
+        }
+        let gone: Vec<ServiceId> = self
+            .known
+            .values()
+            .filter(|known| known.is_gone)
+            .filter_map(|known| known.log)
+            .collect();
+        for log in gone {
+            if let Some(log) = self.known.get_mut(&log) {
+                log.is_gone = true;
             }
         }
         self.rename_logs(&mut events);
@@ -202,7 +181,8 @@ impl Directories {
     /// A service's log service, if it has come since the service was found: whoever makes a service
     /// directory makes `log` in it a moment later.
     pub fn look_for_log(&mut self, id: ServiceId) -> Option<Event> {
-        let directory = self.known.get(&id).filter(|known| !known.is_log && known.log.is_none())?;
+        let wants_one = |known: &&Directory| !known.is_log && !known.is_gone && known.log.is_none();
+        let directory = self.known.get(&id).filter(wants_one)?;
         let down = directory.path.join("down").exists();
         let log = self.add_log(id)?;
         Some(Event::Found(id, Shape { down, log: Some(log) }))
@@ -286,7 +266,8 @@ impl Directories {
 
     /// Show what is seen of a service. One that nobody can look at yet is opened first.
     pub fn publish(&mut self, id: ServiceId, status: &Status, epoll: &Epoll) -> Option<Event> {
-        if !self.open {
+        // Another directory may be where its own was.
+        if !self.open || self.known.get(&id).is_none_or(|known| known.is_gone) {
             return None;
         }
         if self.known.get(&id).is_some_and(|directory| directory.supervise.is_none()) {
@@ -309,32 +290,6 @@ impl Directories {
         verbs.map(|verb| Event::Verb(id, verb)).collect()
     }
 
-    /// What inotify says.
-    pub fn hear_changes(&mut self) -> Vec<Event> {
-        let Some(inotify) = &self.inotify else { return Vec::new() };
-        let mut events = Vec::new();
-        while let Ok(heard) = inotify.read_events() {
-            for event in heard {
-                let is_root = Some(event.wd) == self.root_watch;
-                let gone = AddWatchFlags::IN_IGNORED
-                    | AddWatchFlags::IN_DELETE_SELF
-                    | AddWatchFlags::IN_MOVE_SELF;
-                if is_root && event.mask.intersects(gone) {
-                    // Another may take its place; the next scan watches that.
-                    self.root_is_there = false;
-                }
-                if is_root || event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
-                    events.push(Event::Changed);
-                    continue;
-                }
-                let hurt = self.known.iter().find(|(_, known)| known.watch == Some(event.wd));
-                events.extend(hurt.map(|(&id, _)| Event::Hurt(id)));
-            }
-        }
-        events.dedup();
-        events
-    }
-
     /// Serve anew what was deleted, unless all is gone with its service directory.
     pub fn heal(&mut self, id: ServiceId, epoll: &Epoll) {
         if !self.is_there(id) {
@@ -347,8 +302,12 @@ impl Directories {
         self.open_one(id, epoll);
     }
 
+    /// Whether the directory that was found is where it was, and no other in its place.
     fn is_there(&self, id: ServiceId) -> bool {
-        self.known.get(&id).is_some_and(|directory| directory.path.is_dir())
+        let Some(known) = self.known.get(&id).filter(|known| !known.is_gone) else { return false };
+        let service = if known.is_log { known.path.parent() } else { Some(known.path.as_path()) };
+        let found = service.and_then(|service| fs::metadata(service).ok());
+        found.is_some_and(|found| (found.dev(), found.ino()) == known.identity)
     }
 
     /// Close our ends of the pipe to a log service: its end of file.

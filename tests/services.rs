@@ -7,12 +7,13 @@ use world::{Container, Live, Need, Ours, Subject, Theirs};
 
 /// A service that stays.
 const STAYS: &str = "exec sleep 1000";
-/// A service that notes each signal and stays.
-const NOTES: &str = "sleep 1000 &
-    for signal in TERM CONT HUP ALRM INT QUIT USR1 USR2; do
-        trap \"echo $signal >>/got\" $signal
-    done
-    touch /ready; while :; do wait $!; done";
+/// A service that notes each signal and lives on. Not a shell: one that comes just before a shell
+/// waits may be noted with the next.
+const NOTES: &str = r#"exec perl -e '
+    sub note { open(F, ">>", $_[0]); syswrite(F, "$_[1]\n"); close(F) }
+    for my $s (qw(TERM CONT HUP ALRM INT QUIT USR1 USR2)) { $SIG{$s} = sub { note("/got", $s) } }
+    note("/ready", "on");
+    select(undef, undef, undef, 0.05) while 1'"#;
 
 /// What a file says, once it says something.
 #[track_caller]

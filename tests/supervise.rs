@@ -103,9 +103,13 @@ fn status_stat_and_pid_say_what_runits_say() {
     }
 }
 
-/// A service that notes its starts, and each signal instead of ending by it.
-const NOTES: &str = "sleep 1000 & for signal in TERM CONT HUP ALRM INT QUIT USR1 USR2; do
-    trap \"echo $signal >>/got\" $signal; done; echo on >>/starts; while :; do wait $!; done";
+/// A service that notes each signal and lives on. Not a shell: one that comes just before a shell
+/// waits may be noted with the next.
+const NOTES: &str = r#"exec perl -e '
+    sub note { open(F, ">>", $_[0]); syswrite(F, "$_[1]\n"); close(F) }
+    for my $s (qw(TERM CONT HUP ALRM INT QUIT USR1 USR2)) { $SIG{$s} = sub { note("/got", $s) } }
+    note("/starts", "on");
+    select(undef, undef, undef, 0.05) while 1'"#;
 
 fn send(it: &Live, bytes: &str) {
     it.sh(&format!("printf '{bytes}' >/etc/service/web/supervise/control"));

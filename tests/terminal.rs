@@ -226,8 +226,10 @@ fn started_from_a_shell_it_gives_the_terminal_back_to_it() {
 #[test]
 fn in_the_background_of_a_shell_it_does_not_take_the_terminal() {
     let it = terminal().argv(&["bash", "--norc"]).boot();
+    it.until(|it| it.screen().contains("bash-"));
     it.type_keys("my_init -- sleep 1000 & sleep 2000\r");
-    it.until(|it| it.sh("cat /proc/[0-9]*/cmdline | tr '\\0' ' '").matches("sleep ").count() >= 3);
+    it.until(|it| it.sh("cat /proc/[0-9]*/cmdline | tr '\\0' ' '").contains("sleep 2000"));
+    until_runs(&it, "sleep");
     it.type_keys(CTRL_C);
     it.until(|it| it.screen().matches("bash-").count() >= 2);
     it.type_keys("echo still $((1 + 1)) here; kill %1; wait; exit 6\r");
