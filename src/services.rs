@@ -116,7 +116,9 @@ impl Directories {
             there.insert(identity, (name, path));
         }
         for (&id, directory) in self.known.iter_mut().filter(|(_, known)| !known.is_log) {
-            match there.remove(&directory.identity) {
+            // One that is gone has left its number to others.
+            let found = if directory.is_gone { None } else { there.remove(&directory.identity) };
+            match found {
                 Some((name, path)) => {
                     directory.rename(path, name);
                     let down = directory.path.join("down").exists();
