@@ -151,8 +151,6 @@ fn each_signal_byte_sends_its_signal_and_other_bytes_do_nothing() {
 
 #[test]
 fn the_bytes_u_d_o_and_x_change_what_is_wanted() {
-    // Not theirs: runsv takes a service for down as soon as it has sent KILL, and a byte that comes
-    // before its end is lost now and then.
     for subject in [Subject::Ours] {
         let it = up(subject.container().service("web", NOTES));
         until_started(&it, 1);
