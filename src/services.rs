@@ -92,6 +92,45 @@ impl Directories {
             self.watch_root();
         }
         let mut events = Vec::new();
+        let mut there = self.look();
+        for (&id, directory) in self.known.iter_mut().filter(|(_, known)| !known.is_log) {
+            // One that is gone has left its number to others.
+            let found = if directory.is_gone { None } else { there.remove(&directory.identity) };
+            match found {
+                Some((name, path)) => {
+                    directory.rename(path, name);
+                    let down = directory.path.join("down").exists();
+                    let log = directory.log.map(|log| (log, false));
+                    events.push(Event::Found(id, Shape { down, log }));
+                }
+                None => {
+                    directory.is_gone = true;
+                    events.push(Event::Lost(id));
+                }
+            }
+        }
+        self.lose_logs();
+        self.rename_logs(&mut events);
+        for id in self.known.keys().copied().collect::<Vec<_>>() {
+            events.extend(self.look_for_log(id));
+        }
+        let mut new: Vec<_> = there.into_iter().collect();
+        new.sort_by(|(_, (a, _)), (_, (b, _))| a.cmp(b));
+        self.waiting = false;
+        let taken: BTreeSet<String> = self.known.values().map(|known| known.name.clone()).collect();
+        for (identity, (name, path)) in new {
+            if taken.contains(&name) {
+                // Its predecessor has to end first.
+                self.waiting = true;
+                continue;
+            }
+            events.push(self.add(identity, name, path));
+        }
+        events
+    }
+
+    /// What is there now.
+    fn look(&mut self) -> BTreeMap<Identity, (String, PathBuf)> {
         let mut there: BTreeMap<Identity, (String, PathBuf)> = BTreeMap::new();
         let mut names: Vec<_> = fs::read_dir(&self.root)
             .into_iter()
@@ -115,22 +154,11 @@ impl Directories {
             }
             there.insert(identity, (name, path));
         }
-        for (&id, directory) in self.known.iter_mut().filter(|(_, known)| !known.is_log) {
-            // One that is gone has left its number to others.
-            let found = if directory.is_gone { None } else { there.remove(&directory.identity) };
-            match found {
-                Some((name, path)) => {
-                    directory.rename(path, name);
-                    let down = directory.path.join("down").exists();
-                    let log = directory.log.map(|log| (log, false));
-                    events.push(Event::Found(id, Shape { down, log }));
-                }
-                None => {
-                    directory.is_gone = true;
-                    events.push(Event::Lost(id));
-                }
-            }
-        }
+        there
+    }
+
+    /// With a service directory goes its log service.
+    fn lose_logs(&mut self) {
         let gone: Vec<ServiceId> = self
             .known
             .values()
@@ -142,23 +170,6 @@ impl Directories {
                 log.is_gone = true;
             }
         }
-        self.rename_logs(&mut events);
-        for id in self.known.keys().copied().collect::<Vec<_>>() {
-            events.extend(self.look_for_log(id));
-        }
-        let mut new: Vec<_> = there.into_iter().collect();
-        new.sort_by(|(_, (a, _)), (_, (b, _))| a.cmp(b));
-        self.waiting = false;
-        let taken: BTreeSet<String> = self.known.values().map(|known| known.name.clone()).collect();
-        for (identity, (name, path)) in new {
-            if taken.contains(&name) {
-                // Its predecessor has to end first.
-                self.waiting = true;
-                continue;
-            }
-            events.push(self.add(identity, name, path));
-        }
-        events
     }
 
     /// A log service goes where its service goes.
