@@ -7,11 +7,11 @@ mod supervise;
 
 use crate::{say, spawn};
 use logic::exec::Errno;
-use logic::status::UnixTime;
+use logic::status::{Status, UnixTime};
 use logic::sv::{
     Asked, Colour, Command, Follow, Hints, Manner, Order, Progress, REST, Report, Request, Trouble,
 };
-use logic::sv::{help, json, parse, reason, table};
+use logic::sv::{help, json, parse, reason, rest, table};
 use logic::words::Shown;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
@@ -162,9 +162,11 @@ impl Caller {
             Ok(Waiting {
                 name: name.clone(),
                 directory,
+                before: status,
                 watch: None,
                 supervisor: None,
                 look_at: Some(self.began),
+                failed: 0,
             })
         });
         told.map_err(|trouble| self.lost(&name, order, trouble)).ok()
@@ -221,8 +223,13 @@ impl Caller {
             Progress::Reached => true,
             Progress::ReachedIfAvailable => {
                 let is_available = is_available(one, deadline.max(after(REST)));
-                one.look_at = after(REST);
+                one.look_at = after(rest(one.failed));
+                one.failed = one.failed.saturating_add(1);
                 is_available
+            }
+            Progress::NotYet if order.is_overruled(&one.before, &sight.status, self.asked) => {
+                self.fail(&one.name, Trouble::ToldDown);
+                return false;
             }
             Progress::NotYet => {
                 one.look_at = if one.watch.is_some() { None } else { after(GLANCE) };
@@ -253,11 +260,15 @@ impl Caller {
 struct Waiting {
     name: Vec<u8>,
     directory: PathBuf,
+    /// How it was before it was told.
+    before: Status,
     watch: Option<WatchDescriptor>,
     /// Held open, because the kernel reports an error on it when nobody serves it any more.
     supervisor: Option<File>,
     /// When to look at it again unasked.
     look_at: Option<Instant>,
+    /// How often its `check` has failed.
+    failed: u32,
 }
 
 fn watched() -> AddWatchFlags {
@@ -331,7 +342,7 @@ fn colour() -> Colour {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use logic::status::{State, Status, Want};
+    use logic::status::{State, Want};
     use logic::verbs::Verb;
     use logic::words::Pid;
     use nix::sys::stat::Mode;
@@ -380,9 +391,11 @@ mod tests {
             Waiting {
                 name: b"web".to_vec(),
                 directory: self.directory.clone(),
+                before: status(None, Want::Down),
                 watch: None,
                 supervisor: None,
                 look_at: after(Duration::ZERO),
+                failed: 0,
             }
         }
     }
@@ -436,6 +449,25 @@ mod tests {
         one.look_at = after(Duration::ZERO);
         assert!(caller.is_waiting(&mut one, START, None, None));
         assert!(one.look_at.is_some(), "nobody would tell, so it is looked again");
+    }
+
+    #[test]
+    fn a_start_that_is_overruled_fails_at_once_not_at_the_deadline() {
+        let web = Served::new("overruled");
+        let began = Instant::now();
+        let mut caller = caller();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut verb = [0];
+                io::Read::read_exact(&mut &web.control, &mut verb).unwrap();
+                web.publish(status(None, Want::Down));
+            });
+            let name = web.directory.as_os_str().as_bytes().to_vec();
+            let told = caller.tell(name, START).into_iter().collect();
+            caller.wait(told, START, after(Duration::from_secs(60)));
+        });
+        assert_eq!(caller.failed, 1);
+        assert!(began.elapsed() < Duration::from_secs(30));
     }
 
     #[test]

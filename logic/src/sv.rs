@@ -21,10 +21,17 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
-/// How long runit rests between two looks. Nothing tells when a `check` would succeed, so that is
-/// repeated as often; and no patience is shorter than one rest.
+/// How long runit rests between two looks; no patience is shorter.
 pub const REST: Duration = Duration::from_millis(REST_MILLISECONDS);
 const REST_MILLISECONDS: u64 = 420;
+
+/// How long to rest after so many times that `check` has failed. Nothing tells when it would
+/// succeed: a daemon that is ready in 30 ms shall not cost a boot the whole rest.
+#[must_use]
+pub fn rest(failed: u32) -> Duration {
+    let milliseconds = 10_u64 << failed.min(6);
+    Duration::from_millis(milliseconds.min(REST_MILLISECONDS))
+}
 
 /// What happens once the verbs are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,14 +105,32 @@ impl Order {
         }
         progress
     }
+
+    /// Whether an `up` will not come to pass any more: it was `before` wanted up, or has run since
+    /// it was asked, and somebody has told it to be down. (Before the verb is read it is down as
+    /// well, but since earlier.)
+    #[must_use]
+    pub fn is_overruled(&self, before: &Status, status: &Status, asked: UnixTime) -> bool {
+        let is_idle = |status: &Status| status.state == State::Down && status.pid.is_none();
+        let has_run = is_idle(before) && !is_older(status, asked);
+        self.verbs.last() == Some(&Verb::Up)
+            && is_idle(status)
+            && status.want != Want::Up
+            && (before.want == Want::Up || has_run)
+    }
+}
+
+/// Whether it was so before it was asked.
+fn is_older(status: &Status, asked: UnixTime) -> bool {
+    // To the microsecond: runsv knows no more, and a start may follow the question that fast.
+    let asked = Duration::from_micros(u64::try_from(asked.0.as_micros()).unwrap_or(u64::MAX));
+    status.since.0 < asked
 }
 
 fn verb_progress(verb: Verb, status: &Status, asked: UnixTime) -> Progress {
     let is_alive = status.pid.is_some();
     let wants_up = status.want == Want::Up;
-    // To the microsecond: runsv knows no more, and a start may follow the question that fast.
-    let asked = Duration::from_micros(u64::try_from(asked.0.as_micros()).unwrap_or(u64::MAX));
-    let is_older = status.since.0 < asked;
+    let is_older = is_older(status, asked);
     let reached = match verb {
         // Not before the supervisor has read the verb, where runit sees no further than the state:
         // what rests after a crash is not stopped, and what is being stopped is not up.
@@ -148,6 +173,8 @@ pub enum Trouble {
     LogDirectory(Errno),
     /// Nobody has opened `supervise/ok`.
     NotRunning,
+    /// It was to come up, and somebody has told it to be down.
+    ToldDown,
     /// `supervise/ok` could not be opened.
     Ok(Errno),
     /// `supervise/status` could not be opened.
@@ -167,7 +194,7 @@ impl Trouble {
     #[must_use]
     pub fn line(&self, name: &[u8], hints: Hints) -> String {
         let prefix = match self {
-            Trouble::Directory(_) | Trouble::NotRunning => "fail",
+            Trouble::Directory(_) | Trouble::NotRunning | Trouble::ToldDown => "fail",
             Trouble::LogDirectory(_) | Trouble::Ok(_) | Trouble::Status(_) => "warning",
             Trouble::Read(_) | Trouble::Format => "warning",
             Trouble::Control(_) | Trouble::Write(_) => "warning",
@@ -194,6 +221,7 @@ impl Trouble {
             Trouble::Directory(errno) => ("unable to change to service directory", errno),
             Trouble::LogDirectory(errno) => ("unable to change directory", errno),
             Trouble::NotRunning => return "runsv not running".to_string(),
+            Trouble::ToldDown => return "told to be down".to_string(),
             Trouble::Ok(errno) => ("unable to open supervise/ok", errno),
             Trouble::Status(errno) => ("unable to open supervise/status", errno),
             Trouble::Read(errno) => ("unable to read supervise/status", errno),
@@ -221,7 +249,7 @@ impl Trouble {
                 EAGAIN => Some("its supervisor reads no commands: is it stopped?"),
                 _ => None,
             },
-            Trouble::Format => None,
+            Trouble::Format | Trouble::ToldDown => None,
         }
     }
 }
@@ -372,6 +400,32 @@ mod tests {
         let asked = UnixTime(ASKED.0.saturating_add(Duration::from_nanos(900)));
         let reached = order(RESTART).progress(&running(ASKED), asked);
         assert_eq!(reached, Progress::ReachedIfAvailable);
+    }
+
+    #[test]
+    fn a_start_is_overruled_by_a_down_that_came_later_and_by_nothing_else() {
+        let start = order(&[Verb::Up]);
+        let idle = down(at(1), Want::Down);
+        let was = |before: &Status, now: Status| start.is_overruled(before, &now, ASKED);
+        assert!(was(&idle, down(at(101), Want::Down)), "it has run since");
+        assert!(!was(&idle, idle), "nobody has read the verb yet");
+        assert!(!was(&idle, down(at(101), Want::Up)), "it rests after a crash");
+        let ending = Status { state: State::Finish, want: Want::Down, ..running(at(101)) };
+        assert!(!was(&idle, ending), "not before finish is over");
+        let stopping = Status { want: Want::Down, got_term: true, ..running(at(1)) };
+        assert!(!was(&stopping, down(at(101), Want::Down)), "the end it was on the way to");
+        assert!(was(&running(at(1)), down(at(101), Want::Down)));
+        assert!(order(RESTART).is_overruled(&running(at(1)), &idle, ASKED));
+        assert!(!order(&[Verb::Down]).is_overruled(&idle, &down(at(101), Want::Down), ASKED));
+    }
+
+    #[test]
+    fn a_check_that_fails_is_asked_again_soon_and_then_as_often_as_runit_does() {
+        assert_eq!(rest(0), Duration::from_millis(10));
+        assert_eq!(rest(3), Duration::from_millis(80));
+        for failed in [6, 63, 64, u32::MAX] {
+            assert_eq!(rest(failed), REST, "{failed}");
+        }
     }
 
     #[test]
