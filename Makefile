@@ -5,9 +5,9 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 NAME    ?= baseimage
 VERSION ?= latest
-export NAME VERSION
+export NAME VERSION BASE_IMAGE SUITE PLATFORM DISABLE_SYSLOG DISABLE_CRON DISABLE_SSH
 
-.PHONY: help run test check live bench-quick dist image clean
+.PHONY: help run test check live bench-quick dist image build clean
 
 help:
 	@sed --quiet 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand --tabs=20
@@ -35,6 +35,8 @@ dist: ## the static binary: dist/baseimage, my_init, setuser, sv
 
 image: dist ## the image, as NAME:VERSION (default baseimage:latest)
 	@tools/image
+
+build: image ## the same, by the predecessor's name for it
 
 clean: ## forget what was built and cached here
 	@# What belongs to the users of a user namespace can be removed only in one.

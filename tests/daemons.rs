@@ -4,7 +4,7 @@
 mod world;
 
 use std::time::Duration;
-use world::{Live, Need, Stop, Subject};
+use world::{Container, Live, Stop};
 
 /// Docker itself takes most of a second for a stop on a small machine, and kills after ten.
 const AT_ONCE: Duration = Duration::from_secs(5);
@@ -17,10 +17,7 @@ const DAEMONS: [(&str, &str, &str); 3] = [
 
 /// All three, up and available. `None` where there is no Docker, or where no package can be had.
 fn up() -> Option<Live> {
-    if Need::Docker.is_missing() {
-        return None;
-    }
-    let it = Subject::Ours.container().example("daemons")?.boot();
+    let it = Container::example("daemons", &[])?.boot();
     it.until_said("*** Runit started");
     assert_available(&it);
     Some(it)

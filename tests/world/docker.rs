@@ -2,10 +2,10 @@
 
 use super::bytes::assignment;
 use super::live::{Live, Place};
-use super::output::Stream;
+use super::output::{Output, Stream, code};
 use super::rungs::{self, engine};
 use super::terminal::Terminal;
-use super::{Container, DEADLINE};
+use super::{Container, DEADLINE, Need};
 use std::cell::RefCell;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -13,16 +13,57 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 impl Container {
-    /// Boot it in Docker on top of the image of `examples/NAME`. `None` where that cannot be built,
-    /// as without a network.
-    pub fn example(mut self, name: &str) -> Option<Container> {
-        self.image = Some(rungs::example(name)?);
-        Some(self.docker(&[]))
+    /// The image as it ships, in Docker, with nothing added. `None` where there is no Docker.
+    pub fn shipped(options: &[&str]) -> Option<Container> {
+        if Need::Docker.is_missing() {
+            return None;
+        }
+        let mut container = Container::bare().docker(options);
+        container.image = Some(rungs::image().to_string());
+        Some(container)
+    }
+
+    /// The image of `examples/NAME`. `None` where it cannot be built, as without a network.
+    pub fn example(name: &str, options: &[&str]) -> Option<Container> {
+        let mut container = Container::shipped(options)?;
+        container.image = Some(rungs::example(name)?);
+        Some(container)
+    }
+
+    /// The image that this Dockerfile makes of the one that ships, for as long as the container.
+    #[track_caller]
+    pub fn built(dockerfile: &str, options: &[&str]) -> Option<Container> {
+        let mut container = Container::shipped(options)?;
+        let name = container.cell.name().to_str().unwrap().to_string();
+        let out = build(&name, dockerfile);
+        assert_eq!(out.code, 0, "{}", out.stdout);
+        container.image = Some(name);
+        Some(container)
     }
 
     fn image(&self) -> &str {
-        self.image.as_deref().unwrap_or_else(|| rungs::image())
+        self.image.as_deref().unwrap_or_else(|| rungs::base())
     }
+}
+
+/// Build an image on the one that ships, from what follows the line `FROM`; both outputs of the
+/// engine are in `stdout`.
+pub fn build(name: &str, dockerfile: &str) -> Output {
+    build_on(rungs::image(), name, dockerfile)
+}
+
+/// The same on another one.
+pub fn build_on(base: &str, name: &str, dockerfile: &str) -> Output {
+    let script = "exec \"$0\" build --force-rm --no-cache --tag \"$1\" - 2>&1";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, &engine(), name]).env("DOCKER_BUILDKIT", "0");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let dockerfile = format!("FROM {base}\n{dockerfile}");
+    child.stdin.take().unwrap().write_all(dockerfile.as_bytes()).unwrap();
+    let begun = Instant::now();
+    let out = child.wait_with_output().unwrap();
+    let stdout = String::from_utf8_lossy(&out.stdout).into_owned();
+    Output { code: code(out.status), stdout, stderr: String::new(), took: begun.elapsed() }
 }
 
 /// Create it, put its files in, start it, and return when it runs or has run.
@@ -73,6 +114,10 @@ fn create(container: &Container, name: &str, image: &str) -> Command {
 fn archive(container: &Container) -> Stdio {
     let mut tar = Command::new("tar");
     tar.arg("-C").arg(container.cell.given()).args(["-c", "--numeric-owner", "."]);
+    if container.image.is_some() {
+        // A directory of this name would take the place of the image's link.
+        tar.arg("--transform=s,^./etc/service,./etc/runit/runsvdir/default,");
+    }
     // Nobody waits for it: who reads to its end has all of it.
     tar.stdout(Stdio::piped()).spawn().unwrap().stdout.take().unwrap().into()
 }

@@ -21,6 +21,7 @@
 
 mod bytes;
 mod cell;
+mod client;
 mod docker;
 mod live;
 mod namespace;
@@ -32,9 +33,11 @@ mod terminal;
 
 pub use bytes::{bytes, ignored_here, variables};
 pub use cell::Volume;
+pub use client::{Client, PORT, WHY, listens, port, up};
+pub use docker::{build, build_on};
 pub use live::{Live, Stop};
 pub use output::Output;
-pub use rungs::{Need, has, program};
+pub use rungs::{Need, base, has, program};
 pub use story::{Line, Party, normal, told};
 pub use subject::{Ours, Subject, Theirs};
 
@@ -81,7 +84,7 @@ pub struct Container {
     setup: String,
     volumes: Vec<(PathBuf, String)>,
     docker: Option<Vec<OsString>>,
-    /// Another image than that of the base.
+    /// Another image than the base.
     image: Option<String>,
 }
 

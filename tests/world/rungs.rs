@@ -6,7 +6,8 @@
 //! | BASEIMAGE_RUNIT | Debian's runit, unpacked | what `tools/runit` makes |
 //! | MY_INIT, SETUSER, SV | the programs under test | the binary that cargo built |
 //! | BASEIMAGE_ENGINE | `docker` or `podman` | `docker` |
-//! | BASEIMAGE_IMAGE | an image of the base | what `tools/base image` makes |
+//! | BASEIMAGE_BASE | an image of the base | what `tools/base image` makes |
+//! | BASEIMAGE_IMAGE | the image that ships | what `tools/image` makes |
 //! | BASEIMAGE_WORLDS | `namespaces`, `docker` or both | both |
 //! | BASEIMAGE_SKIPPED | a file that lists the tests that were skipped | none |
 //! | CI | `true`: a missing Docker is a failure | |
@@ -136,9 +137,15 @@ pub fn rootfs() -> &'static Path {
 }
 
 /// The image of the base.
+pub fn base() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| env::var("BASEIMAGE_BASE").unwrap_or_else(|_| made_by_tools("image")))
+}
+
+/// The image that ships.
 pub fn image() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
-    NAME.get_or_init(|| env::var("BASEIMAGE_IMAGE").unwrap_or_else(|_| made_by_tools("image")))
+    NAME.get_or_init(|| env::var("BASEIMAGE_IMAGE").unwrap_or_else(|_| made_by("tools/image", &[])))
 }
 
 /// Debian's runit, unpacked.
@@ -165,8 +172,8 @@ fn made_by(tool: &str, words: &[&str]) -> String {
     String::from_utf8(made.stdout).unwrap().trim().to_string()
 }
 
-/// The image of an example on top of the base's; where it cannot be built, that is said, and under
-/// CI it is a failure.
+/// The image of an example on top of the one that ships; where it cannot be built, that is said,
+/// and under CI it is a failure.
 pub fn example(name: &str) -> Option<String> {
     let (base, version) = image().rsplit_once(':').expect("an image's name and version");
     let made = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/example"))

@@ -1,0 +1,1 @@
+/etc/container_environment.sh
