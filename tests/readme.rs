@@ -1,23 +1,30 @@
-//! The README does not lie: every command in it is run, and says what it is said to say; every
-//! Dockerfile in it is built.
+//! The guides do not lie: every command in them is run, and says what it is said to say; every
+//! Dockerfile in them is built.
 
 mod world;
 
 use std::process::Command;
 use world::Need;
 
-/// The blocks of a kind, each with the line of the README that it begins on.
-fn blocks(kind: &str) -> Vec<(usize, String)> {
-    let readme = include_str!("../README.md");
+const GUIDES: [(&str, &str); 2] = [
+    ("README.md", include_str!("../README.md")),
+    ("docs/coming-from-phusion.md", include_str!("../docs/coming-from-phusion.md")),
+];
+
+/// The blocks of a kind, each with the place that it begins at.
+fn blocks(kind: &str) -> Vec<(String, String)> {
     let mut blocks = Vec::new();
-    let mut lines = readme.lines().enumerate();
-    while let Some((n, line)) = lines.next() {
-        if line == format!("```{kind}") {
-            let text = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```");
-            blocks.push((n + 1, text.map(|line| format!("{line}\n")).collect()));
+    for (file, guide) in GUIDES {
+        let mut lines = guide.lines().enumerate();
+        while let Some((n, line)) = lines.next() {
+            if line == format!("```{kind}") {
+                let text = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```");
+                let text = text.map(|line| format!("{line}\n")).collect();
+                blocks.push((format!("{file}:{}", n + 1), text));
+            }
         }
     }
-    assert!(!blocks.is_empty(), "the README has {kind} blocks");
+    assert!(!blocks.is_empty(), "the guides have {kind} blocks");
     blocks
 }
 
@@ -34,7 +41,7 @@ fn commands(block: &str) -> Vec<(String, Vec<String>)> {
     commands
 }
 
-/// Whether the lines are as promised; `...` stands for any number of lines.
+/// Whether the lines are as promised; `...` alone stands for any number of lines.
 fn is_as_promised(promised: &[String], lines: &[&str]) -> bool {
     match promised.split_first() {
         None => lines.is_empty(),
@@ -42,8 +49,20 @@ fn is_as_promised(promised: &[String], lines: &[&str]) -> bool {
             (0..=lines.len()).any(|skipped| is_as_promised(rest, &lines[skipped..]))
         }
         Some((first, rest)) => {
-            lines.first() == Some(&first.as_str()) && is_as_promised(rest, &lines[1..])
+            lines.first().is_some_and(|line| is_like(first, line))
+                && is_as_promised(rest, &lines[1..])
         }
+    }
+}
+
+/// The same for one line, in which `...` stands for any text.
+fn is_like(promised: &str, line: &str) -> bool {
+    match promised.split_once("...") {
+        None => promised == line,
+        Some((before, after)) => line.strip_prefix(before).is_some_and(|line| {
+            let ends = line.char_indices().map(|(end, _)| end).chain([line.len()]);
+            ends.into_iter().any(|end| is_like(after, &line[end..]))
+        }),
     }
 }
 
@@ -66,33 +85,35 @@ fn run(command: &str) -> String {
 }
 
 #[test]
-fn every_command_in_the_readme_says_what_it_is_said_to_say() {
+fn every_command_in_the_guides_says_what_it_is_said_to_say() {
     if Need::Docker.is_missing() {
         return;
     }
     make_image();
-    for (line, block) in blocks("console") {
+    // What a run that failed has left.
+    run("docker rm --force $(docker ps --all --quiet --filter name=^readme-)");
+    for (place, block) in blocks("console") {
         for (command, promised) in commands(&block) {
             let output = run(&command);
             let lines: Vec<&str> = output.lines().collect();
             assert!(
                 is_as_promised(&promised, &lines),
-                "README.md:{line}: $ {command}\npromised: {promised:#?}\nsays: {lines:#?}"
+                "{place}: $ {command}\npromised: {promised:#?}\nsays: {lines:#?}"
             );
         }
     }
 }
 
 #[test]
-fn every_dockerfile_in_the_readme_is_built() {
+fn every_dockerfile_in_the_guides_is_built() {
     if Need::Docker.is_missing() {
         return;
     }
     make_image();
-    for (line, dockerfile) in blocks("dockerfile") {
+    for (place, dockerfile) in blocks("dockerfile") {
         let build = "docker build --tag readme-test - <<'EOF' && echo built";
         let says = run(&format!("{build}\n{dockerfile}EOF"));
-        assert!(says.ends_with("built\n"), "README.md:{line}: {says}");
+        assert!(says.ends_with("built\n"), "{place}: {says}");
         run("docker image rm readme-test");
     }
 }
