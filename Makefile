@@ -34,7 +34,7 @@ dist: ## the static binary: dist/baseimage, my_init, setuser, sv
 	@tools/build
 
 image: dist ## the image, as NAME:VERSION (default baseimage:latest)
-	@tools/image
+	@SUMMARY=1 tools/image
 
 build: image ## the same, by the predecessor's name for it
 

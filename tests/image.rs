@@ -5,7 +5,7 @@ mod world;
 
 use std::collections::HashSet;
 use std::process::Command;
-use world::{Container, Live, Need, Output, base, build_on};
+use world::{Container, Live, Need, Output, base, build_on, engine};
 
 /// A container of the image in which nothing has been started but a shell that waits.
 fn inside() -> Option<Live> {
@@ -16,14 +16,14 @@ fn inside() -> Option<Live> {
 fn make(variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new("sh");
     command.args(["-c", "tools/image 2>&1"]).envs(variables.iter().copied());
-    let out = command.env("NAME", "baseimage-test").output().unwrap();
+    let out = command.env("NAME", "baseimage-test").env("BASEIMAGE_ENGINE", engine()).output();
+    let out = out.unwrap();
     let stdout = String::from_utf8(out.stdout).unwrap();
     Output { code: out.status.code().unwrap(), stdout, ..Output::default() }
 }
 
 fn docker(words: &[&str]) -> String {
-    let engine = std::env::var("BASEIMAGE_ENGINE").unwrap_or_else(|_| "docker".into());
-    let out = Command::new(engine).args(words).output().unwrap();
+    let out = Command::new(engine()).args(words).output().unwrap();
     String::from_utf8(out.stdout).unwrap()
 }
 
@@ -133,6 +133,8 @@ fn install_clean_fails_loudly_and_cleans_up() {
     assert_eq!(out.code, 100);
     assert!(!it.exists("/broken-in"));
     assert_eq!(it.run(&["install_clean"]).code, 100);
+    // What is an option of apt-get is passed on.
+    assert_eq!(it.run(&["install_clean", "-y", "--no-install-recommends", "less"]).code, 0);
     it.sh("echo 'deb http://127.0.0.1:1/ nowhere main' >/etc/apt/sources.list");
     let out = it.run(&[
         "sh",
@@ -189,7 +191,13 @@ fn what_cannot_be_built_is_one_clear_line_and_no_image() {
     assert!(out.stdout.lines().count() <= 2, "{}", out.stdout);
 
     let out = make(&[("VERSION", "bad"), ("DOCKER_HOST", "tcp://127.0.0.1:1")]);
-    assert_ne!(out.code, 0, "{}", out.stdout);
+    assert_eq!(out.code, 1, "{}", out.stdout);
+    let last = out.stdout.lines().last().unwrap();
+    assert!(last.contains("Cannot connect to the Docker daemon at tcp://127.0.0.1:1"), "{last}");
+    // An engine that cannot build for another machine builds for its own, and says nothing of it.
+    let out = make(&[("VERSION", "bad"), ("PLATFORM", "linux/s390x")]);
+    let refused = "dist/baseimage is not for linux/s390x: make dist PLATFORM=linux/s390x\n";
+    assert!(out.code == 1 && out.stdout.ends_with(refused), "{}", out.stdout);
     assert_eq!(docker(&["image", "ls", "--quiet", "baseimage-test:bad"]), "");
     docker(&["image", "rm", "baseimage-test-base:no-apt", "baseimage-test-base:cut-off"]);
 }

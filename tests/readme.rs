@@ -6,9 +6,10 @@ mod world;
 use std::process::Command;
 use world::Need;
 
-const GUIDES: [(&str, &str); 2] = [
+const GUIDES: [(&str, &str); 3] = [
     ("README.md", include_str!("../README.md")),
     ("docs/coming-from-phusion.md", include_str!("../docs/coming-from-phusion.md")),
+    ("docs/setuid.md", include_str!("../docs/setuid.md")),
 ];
 
 /// The blocks of a kind, each with the place that it begins at.

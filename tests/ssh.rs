@@ -112,6 +112,40 @@ fn disable_ssh_beats_a_key_and_the_option_and_a_removed_down_file() {
     let dockerfile = format!("RUN rm /etc/service/sshd/down\n{}", Client::own().recipe());
     let Some(container) = Container::built(&dockerfile, &[]) else { return };
     assert_down(container.options(&["--enable-insecure-key"]).env("DISABLE_SSH", "1"));
+    // What is no way of saying no is yes.
+    let Some(container) = Container::shipped(&[]) else { return };
+    assert_down(container.options(&["--enable-insecure-key"]).env("DISABLE_SSH", "true"));
+}
+
+#[test]
+fn a_start_of_an_sshd_that_may_not_or_cannot_run_fails() {
+    let bad = "RUN echo nonsense >/etc/ssh/sshd_config.d/bad.conf\n";
+    let off = "ENV DISABLE_SSH=1\n";
+    let gone = "RUN rm /usr/sbin/sshd\n";
+    for dockerfile in [bad, off, gone] {
+        let Some(container) = Container::built(dockerfile, &[]) else { return };
+        let it = container.boot();
+        it.until_said("*** Runit started");
+        for _ in 0..3 {
+            let out = it.sv_output("start sshd");
+            let said = (out.code, out.stdout.as_str());
+            assert_eq!(said, (1, "fail: sshd: told to be down\n"), "{dockerfile}");
+        }
+    }
+}
+
+#[test]
+fn a_key_that_others_may_write_is_named_and_not_used() {
+    let key = Client::own().recipe();
+    let theirs = "RUN chown 1000 /root/.ssh/authorized_keys\n";
+    for (spoilt, named) in [(theirs, "/authorized_keys"), ("RUN chmod 777 /root/.ssh\n", "")] {
+        let Some(container) = Container::built(&format!("{key}\n{spoilt}"), &[]) else { return };
+        let it = container.boot();
+        it.until_said("*** Runit started");
+        let named = format!("a key is there, but /root/.ssh{named} may be written by others");
+        assert_eq!(it.stderr().matches(&named).count(), 1, "{}", it.stderr());
+        it.until_is("down", "sshd");
+    }
 }
 
 #[test]

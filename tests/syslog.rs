@@ -224,7 +224,7 @@ fn a_dev_log_from_outside_is_left_alone() {
 
 #[test]
 fn it_can_be_switched_off() {
-    let Some(it) = served(&["--env", "DISABLE_SYSLOG=1"]) else { return };
+    let Some(it) = served(&["--env", "DISABLE_SYSLOG=yes"]) else { return };
     assert_eq!(it.stderr().matches("syslog-ng:").count(), 0, "{}", it.stderr());
     assert!(it.sv("status syslog-ng").starts_with("down: "));
     let out = it.sv_output("start syslog-ng");
