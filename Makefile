@@ -5,9 +5,10 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 NAME    ?= baseimage
 VERSION ?= latest
+export ROUNDS PARTS COUNTS SYSTEMS RESULTS
 export NAME VERSION BASE_IMAGE SUITE PLATFORM DISABLE_SYSLOG DISABLE_CRON DISABLE_SSH
 
-.PHONY: help run test check live bench-quick dist image build clean
+.PHONY: help run test check live bench bench-quick dist image build clean
 
 help:
 	@sed --quiet 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand --tabs=20
@@ -29,6 +30,9 @@ live: ## only the tests that need Docker
 
 bench-quick: dist ## a minute: boot, stop, memory and restart, beside what the kernel asks
 	@cargo run --release --quiet --package bench -- quick $(ROUNDS)
+
+bench: dist ## a quarter of an hour: all figures beside the peers' and the floor's, into bench/RESULTS.md
+	@cargo run --release --quiet --package bench -- all
 
 dist: ## the static binary: dist/baseimage, my_init, setuser, sv
 	@tools/build

@@ -2,7 +2,8 @@
 //
 //   floor COUNT          fork COUNT children, each execs /etc/service/N/run; start again what ends;
 //                        on SIGTERM send TERM to all and wait
-//   floor COUNT files    and then make what runit's protocol shows of each in supervise/
+//   floor COUNT vfork    the same, by what vfork does
+//   floor COUNT files    by fork, and then make what runit's protocol shows of each in supervise/
 #include "kernel.h"
 
 #define MOST 10000
@@ -12,6 +13,8 @@
 static int pids[MOST];
 static char path[128], other[128];
 static char *const *environment;
+static int by_vfork;
+static char child_stack[4096] __attribute__((aligned(16)));
 
 // /etc/service/N/NAME
 static void in_service(char *to, int n, const char *name) {
@@ -25,16 +28,22 @@ static void in_service(char *to, int n, const char *name) {
     while ((*to++ = *name++)) {}
 }
 
-static void start(int n) {
-    long pid = CALL(clone, SIGNAL_CHLD, 0, 0, 0, 0);
-    pids[n] = pid;
-    if (pid != 0) return;
+static void child(void) {
     unsigned long none = 0;
-    in_service(path, n, "run");
     char *words[] = {path, 0};
     CALL(rt_sigprocmask, 2, &none, 0, 8, 0); // SIG_SETMASK
     CALL(execve, path, words, environment, 0, 0);
     CALL(exit_group, 111, 0, 0, 0, 0);
+}
+
+static void start(int n) {
+    in_service(path, n, "run");
+    if (by_vfork) {
+        pids[n] = call_vfork(child_stack + sizeof child_stack, child);
+        return;
+    }
+    pids[n] = CALL(clone, SIGNAL_CHLD, 0, 0, 0, 0);
+    if (pids[n] == 0) child();
 }
 
 static void replace(int n, const char *name, const char *new, const void *bytes, int count) {
@@ -76,6 +85,7 @@ BEGIN {
     const char *text = (const char *)stack[2];
     int count = 0;
     while (*text) count = count * 10 + *text++ - '0';
+    by_vfork = words > 2 && *(const char *)stack[3] == 'v';
     environment = (char *const *)(stack + 1 + words + 1);
 
     unsigned long limits[2];
@@ -85,7 +95,7 @@ BEGIN {
     unsigned long signals = TERM | CHLD;
     CALL(rt_sigprocmask, 0, &signals, 0, 8, 0); // SIG_BLOCK
     for (int n = 0; n < count; n++) start(n);
-    for (int n = 0; words > 2 && n < count; n++) publish(n);
+    for (int n = 0; words > 2 && !by_vfork && n < count; n++) publish(n);
     while (CALL(rt_sigtimedwait, &signals, 0, 0, 8, 0) != SIGNAL_TERM) restart(count);
     for (int n = 0; n < count; n++) CALL(kill, pids[n], SIGNAL_TERM, 0, 0, 0);
     while (CALL(wait4, -1, 0, 0, 0, 0) > 0) {}

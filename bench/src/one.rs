@@ -1,46 +1,62 @@
 //! One run of one system with so many services: booted, looked at, stopped. Each figure is a line.
 
+use crate::processes::{Processes, processor};
 use crate::programs;
+use crate::systems::{self, System, Told};
+use crate::tasks;
 use crate::world::{World, now};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::fs;
 use std::io::{Error, Result};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// Nothing here takes longer, unless something is wrong.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// How long a service has to have run to be started again at once (runsv(8)), and a little more.
-const SETTLED: Duration = Duration::from_millis(1100);
-/// How many services of one run are restarted, each in both ways.
-const RESTARTS: usize = 3;
 
-struct Run {
-    world: World,
-    init: Child,
-    services: usize,
+/// One run.
+pub struct Run {
+    /// How it was configured.
+    pub system: &'static System,
+    /// Its root.
+    pub world: World,
+    /// PID 1.
+    pub init: Child,
+    /// So many.
+    pub services: usize,
+    run: &'static str,
 }
 
 /// Boot, print the figures of the task, stop.
 pub fn run(system: &str, services: &str, task: &str) -> Result<()> {
+    let system = systems::named(system)?;
     let services = services.parse().map_err(Error::other)?;
-    let mut run = Run::boot(system, services)?;
+    let boot = |run| Run::boot(system, services, run);
     match task {
-        "boot" => run.booted(system != "floor"),
-        "restart" => run.restarted(system == "ours"),
+        "boot" => boot("service")?.booted_and_stopped(),
+        "busy" => boot("service")?.booted(),
+        "publish" => boot("service")?.published(),
+        "stop" => boot("noting")?.stopped_and_noted(),
+        "crash" => boot("service")?.ended(tasks::crash),
+        "sv" => boot("noting")?.ended(|run| tasks::sv(run, "sv")),
+        "debian" => boot("noting")?.ended(|run| tasks::sv(run, "peers/usr/bin/sv")),
+        "idle" => boot("service")?.ended(tasks::idle),
+        "loop" => boot("ending")?.ended(tasks::crash_loop),
+        "orphans" => boot("orphans")?.ended(tasks::orphans),
+        "once" => tasks::once(system),
+        "setuser" => tasks::setuser(system),
         _ => Err(Error::other("no such task")),
-    }?;
-    run.stop()
+    }
 }
 
-fn say(figure: &str, from: u64, to: u64) {
+/// Print a length of time, or of processor time.
+pub fn say(figure: &str, from: u64, to: u64) {
     println!("{figure} {}", to.saturating_sub(from));
 }
 
 /// Look every so often until it is so.
-fn until(what: &str, every: Duration, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
+pub fn until(what: &str, every: Duration, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
     let start = Instant::now();
     while !is_so()? {
         if start.elapsed() > DEADLINE {
@@ -52,64 +68,85 @@ fn until(what: &str, every: Duration, mut is_so: impl FnMut() -> Result<bool>) -
 }
 
 impl Run {
-    fn boot(system: &str, services: usize) -> Result<Run> {
-        let world = World::new(services)?;
-        let count = services.to_string();
-        let words: &[&str] = match system {
-            "ours" => &["/my_init"],
-            "floor" => &["/floor", &count],
-            "files" => &["/floor", &count, "files"],
-            _ => return Err(Error::other("no such system")),
-        };
-        let mut enter = programs::myself(&["enter".as_ref(), world.root.as_os_str()])?;
-        let nothing = || Stdio::null();
-        enter.args(words).stdin(nothing()).stdout(nothing()).stderr(nothing());
-        Ok(Run { init: enter.spawn()?, world, services })
+    /// Make the world, and exec PID 1 in it.
+    fn boot(system: &'static System, services: usize, run: &'static str) -> Result<Run> {
+        let world = World::new(system, services, run)?;
+        let init = Run::start(&world, &system.words(services))?;
+        Ok(Run { system, init, world, services, run })
     }
 
-    fn pid(&self) -> Result<Pid> {
-        i32::try_from(self.init.id()).map(Pid::from_raw).map_err(Error::other)
+    /// Exec a program as PID 1.
+    pub fn start<Word: AsRef<std::ffi::OsStr>>(world: &World, words: &[Word]) -> Result<Child> {
+        let mut enter = programs::myself(&["enter".as_ref(), world.root.as_os_str()])?;
+        let nothing = || Stdio::null();
+        enter.args(words).stdin(nothing()).stdout(nothing()).stderr(nothing()).spawn()
+    }
+
+    /// How many have noted their start when all run, PID 1's exec with them.
+    fn all(&self) -> usize {
+        1 + if self.system.logs { 2 * self.services } else { self.services }
     }
 
     /// The times are the services' own: how often we look makes no difference.
-    fn until_all_run(&self, starts: usize) -> Result<Vec<u64>> {
+    pub fn until_started(&self, starts: usize) -> Result<Vec<u64>> {
         let millisecond = Duration::from_millis(1);
         until("the services", millisecond, || Ok(self.world.starts()?.len() >= starts))?;
         self.world.starts()
     }
 
-    /// It has used no processor for a while. How much it has used before.
-    fn until_idle(&self) -> Result<u64> {
-        let schedstat = format!("/proc/{}/schedstat", self.init.id());
-        let mut last = String::new();
-        until("idleness", Duration::from_millis(25), || {
-            let before = std::mem::replace(&mut last, fs::read_to_string(&schedstat)?);
-            Ok(before == last)
-        })?;
-        let used = last.split(' ').next().unwrap_or_default();
-        used.parse().map_err(Error::other)
+    /// All services run.
+    pub fn until_all_run(&self) -> Result<Vec<u64>> {
+        self.until_started(self.all())
     }
 
-    fn booted(&self, publishes: bool) -> Result<()> {
-        let published = if publishes { Some(self.until_published()?) } else { None };
-        let starts = self.until_all_run(self.services + 1)?;
-        if let (Some(&exec), Some(&last)) = (starts.first(), starts.iter().max()) {
+    /// The init and the supervisors of this run.
+    pub fn processes(&self) -> Result<Processes> {
+        let services = [self.run, "log"].map(|program| self.world.root.join(program));
+        Processes::below(self.init.id(), &services)
+    }
+
+    /// None of them has used a processor for a while.
+    pub fn until_idle(&self) -> Result<Processes> {
+        let mut before = None;
+        until("idleness", Duration::from_millis(25), || {
+            // A child that has not come to its exec yet may end under our eyes.
+            let now = self.processes()?.processor().ok();
+            Ok(now.is_some() && now == before.replace(now.unwrap_or(0)))
+        })?;
+        self.processes()
+    }
+
+    fn booted_and_stopped(mut self) -> Result<()> {
+        let starts = self.until_all_run()?;
+        if let (Some(&exec), Some(&last)) = (starts.first(), starts.iter().max())
+            && self.services > 0
+        {
             say("boot", exec, last);
-            if let Some(published) = published {
-                say("published", exec, published.max(last));
-            }
         }
-        say("processor", self.world.before_exec()?, self.until_idle()?);
-        println!("memory {}", self.private_memory()?);
-        let starts = self.world.starts()?.len();
-        if starts != self.services + 1 {
-            return Err(Error::other(format!("{starts} starts instead of {}", self.services + 1)));
+        let processes = self.until_idle()?;
+        say("processor", self.world.before_exec()?, processes.processor()?);
+        println!("memory {}", processes.memory("Anonymous")?);
+        println!("resident {}", processes.memory("Rss")?);
+        let (starts, all) = (self.world.starts()?.len(), self.all());
+        if starts != all {
+            return Err(Error::other(format!("{starts} starts instead of {all}")));
         }
+        let Some(signal) = self.system.stop else { return self.kill() };
+        let (told, gone) = self.stop(signal)?;
+        say("stop", told, gone);
         Ok(())
     }
 
+    fn booted(mut self) -> Result<()> {
+        let starts = self.until_all_run()?;
+        if let (Some(&exec), Some(&last)) = (starts.first(), starts.iter().max()) {
+            say("boot-busy", exec, last);
+        }
+        self.kill()
+    }
+
     /// When every service had its status, to half a millisecond.
-    fn until_published(&self) -> Result<u64> {
+    fn published(mut self) -> Result<()> {
         let mut published = 0;
         let is_there = |service| self.world.service(service).join("supervise/status").exists();
         until("supervise/", Duration::from_micros(500), || {
@@ -118,66 +155,64 @@ impl Run {
             }
             Ok(published == self.services)
         })?;
-        now()
+        let published = now()?;
+        let starts = self.until_all_run()?;
+        if let (Some(&exec), Some(&last)) = (starts.first(), starts.iter().max()) {
+            say("published", exec, published.max(last));
+        }
+        self.kill()
     }
 
-    /// Bytes that are nobody else's: no pages of its file, which all containers of an image share.
-    fn private_memory(&self) -> Result<u64> {
-        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.init.id()))?;
-        let number = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"));
-        let kilobytes = number.and_then(|number| number.trim().strip_suffix(" kB"));
-        let kilobytes: u64 = kilobytes.unwrap_or_default().parse().map_err(Error::other)?;
-        Ok(kilobytes * 1024)
-    }
-
-    /// The new start, after something has been done to a service.
-    fn restart(&self, mut how: impl FnMut() -> Result<()>) -> Result<(u64, u64)> {
-        let before = self.world.starts()?.len();
-        let asked = now()?;
-        how()?;
-        let starts = self.until_all_run(before + 1)?;
-        Ok((asked, starts.last().copied().unwrap_or(0)))
-    }
-
-    fn restarted(&self, has_sv: bool) -> Result<()> {
-        self.until_all_run(self.services + 1)?;
+    /// How long PID 1 is there after its last service.
+    fn stopped_and_noted(mut self) -> Result<()> {
+        self.until_all_run()?;
         self.until_idle()?;
-        sleep(SETTLED);
-        let list = format!("/proc/{0}/task/{0}/children", self.init.id());
-        let children = fs::read_to_string(list)?;
-        for child in children.split_ascii_whitespace().take(RESTARTS) {
-            let child = child.parse().map(Pid::from_raw).map_err(Error::other)?;
-            let (killed, new) = self.restart(|| Ok(kill(child, Signal::SIGKILL)?))?;
-            say("crash", killed, new);
-        }
-        let sv = programs::directory()?.join("sv");
-        if !has_sv || !sv.exists() {
-            return Ok(());
-        }
-        // Not those that have just been killed.
-        for service in (0..self.services).rev().take(RESTARTS) {
-            let mut sv = Command::new(&sv);
-            sv.arg("restart").arg(self.world.service(service)).stdout(Stdio::null());
-            let mut sv_running = None;
-            let (asked, new) = self.restart(|| {
-                sv_running = Some(sv.spawn()?);
-                Ok(())
-            })?;
-            say("restart", asked, new);
-            if let Some(mut sv) = sv_running {
-                sv.wait()?;
-                say("answer", asked, now()?);
-            }
+        let Some(signal) = self.system.stop else { return self.kill() };
+        let (_, gone) = self.stop(signal)?;
+        let ends = self.world.ends()?;
+        println!("ended {}", ends.len());
+        if let Some(&last) = ends.iter().max() {
+            say("after", last, gone);
         }
         Ok(())
     }
 
-    fn stop(&mut self) -> Result<()> {
-        self.until_idle()?;
+    fn ended(mut self, task: impl Fn(&Run) -> Result<()>) -> Result<()> {
+        task(&self)?;
+        self.kill()
+    }
+
+    fn pid(&self) -> Result<Pid> {
+        i32::try_from(self.init.id()).map(Pid::from_raw).map_err(Error::other)
+    }
+
+    /// When it was told, and when it was gone.
+    fn stop(&mut self, signal: Signal) -> Result<(u64, u64)> {
         let told = now()?;
-        kill(self.pid()?, Signal::SIGTERM)?;
+        kill(self.pid()?, signal)?;
         let status = self.init.wait()?;
-        say("stop", told, now()?);
-        if status.success() { Ok(()) } else { Err(Error::other(format!("PID 1: {status}"))) }
+        let gone = now()?;
+        self.check(status)?;
+        Ok((told, gone))
+    }
+
+    fn check(&self, status: ExitStatus) -> Result<()> {
+        let may_fail = self.system.package.is_some() || self.system.told == Told::Command;
+        if may_fail || status.success() {
+            Ok(())
+        } else {
+            Err(Error::other(format!("PID 1: {status}")))
+        }
+    }
+
+    /// Nobody measures this end.
+    fn kill(&mut self) -> Result<()> {
+        self.init.kill()?;
+        self.init.wait().map(drop)
+    }
+
+    /// Nanoseconds of PID 1 on a processor.
+    pub fn processor(&self) -> Result<u64> {
+        processor(self.init.id())
     }
 }

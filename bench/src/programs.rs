@@ -1,4 +1,4 @@
-//! The programs that are run: ours, the floor, the service, and an `sv`.
+//! The programs that are run: ours, the floor, the services, the peers, and an `sv`.
 
 use std::env;
 use std::ffi::OsStr;
@@ -19,12 +19,24 @@ const FLAGS: [&str; 7] = [
     "-O2",
 ];
 
+/// What is compiled: the program, its source, and what is defined for it.
+const COMPILED: [(&str, &str, &str); 7] = [
+    ("floor", "floor.c", "FLOOR"),
+    ("service", "service.c", "SERVICE"),
+    ("noting", "service.c", "NOTE_THE_END"),
+    ("log", "service.c", "READ"),
+    ("ending", "service.c", "END_AT_ONCE"),
+    ("orphans", "orphans.c", "ORPHANS"),
+    ("true", "true.c", "TRUE"),
+];
+
 /// Where they are gathered: beside this program.
 pub fn directory() -> Result<PathBuf> {
     Ok(env::current_exe()?.with_file_name("bench-programs"))
 }
 
-fn repository() -> &'static Path {
+/// The root of the repository.
+pub fn repository() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here)
 }
@@ -33,18 +45,41 @@ fn repository() -> &'static Path {
 pub fn gather() -> Result<Option<&'static str>> {
     let directory = directory()?;
     fs::create_dir_all(&directory)?;
-    for name in ["floor", "service"] {
-        let source = repository().join("bench").join(name).with_extension("c");
+    for (name, source, defined) in COMPILED {
         let mut compile = Command::new(env::var_os("CC").unwrap_or("cc".into()));
-        compile.args(FLAGS).arg("-o").arg(directory.join(name)).arg(source);
+        compile.args(FLAGS).arg("-D").arg(defined).arg("-o").arg(directory.join(name));
+        compile.arg(repository().join("bench").join(source));
         if !compile.status()?.success() {
-            return Err(Error::other(format!("cannot compile {name}.c")));
+            return Err(Error::other(format!("cannot compile {source}")));
         }
     }
-    let ours = repository().join("dist/baseimage");
+    let ours = ours();
     fs::copy(&ours, directory.join("my_init"))
         .map_err(|error| Error::other(format!("{} (`make dist`): {error}", ours.display())))?;
     find_sv(&directory)
+}
+
+/// Our binary: MY_INIT, or what `make dist` has built.
+pub fn ours() -> PathBuf {
+    env::var_os("MY_INIT").map_or_else(|| repository().join("dist/baseimage"), PathBuf::from)
+}
+
+/// Gather the peers as well, as tools/peers has unpacked them. Whether there are any.
+pub fn gather_peers() -> Result<bool> {
+    let found = Command::new(repository().join("tools/peers")).stderr(Stdio::inherit()).output()?;
+    if !found.status.success() {
+        return Ok(false);
+    }
+    let peers = String::from_utf8_lossy(&found.stdout);
+    let copy = Command::new("cp").args(["-a", peers.trim_end()]).arg(directory()?).status()?;
+    Ok(copy.success())
+}
+
+/// The version of a distribution's package among the peers.
+pub fn version(package: &str) -> Result<Option<String>> {
+    let versions = fs::read_to_string(directory()?.join("peers/versions"))?;
+    let mut pairs = versions.lines().filter_map(|line| line.split_once(' '));
+    Ok(pairs.find(|(name, _)| *name == package).map(|(_, version)| version.to_string()))
 }
 
 /// Our own, where it is there; else SV, one in PATH, or where the tests have put Debian's.

@@ -24,11 +24,17 @@ pub fn run(rounds: usize) -> Result<()> {
             for turn in 0..SYSTEMS.len() {
                 let system = SYSTEMS[(round + turn) % SYSTEMS.len()];
                 measure(&mut figures, system, services, "boot")?;
+                if services > 0 && system != "floor" {
+                    measure(&mut figures, system, services, "publish")?;
+                }
             }
         }
         for services in RESTARTED {
             for system in ["ours", "floor"] {
-                measure(&mut figures, system, services, "restart")?;
+                measure(&mut figures, system, services, "crash")?;
+            }
+            if sv.is_some() {
+                measure(&mut figures, "ours", services, "sv")?;
             }
         }
     }
@@ -46,17 +52,19 @@ fn progress(what: &str) {
 /// One run, in a process of its own: it leaves our namespaces.
 fn measure(figures: &mut Figures, system: &'static str, services: usize, task: &str) -> Result<()> {
     let count = services.to_string();
-    let words = ["one", system, &count, task].map(AsRef::as_ref);
+    let name = match system {
+        "floor" => "floor, fork",
+        "files" => "floor, files",
+        _ => system,
+    };
+    let words = ["one", name, &count, task].map(AsRef::as_ref);
     let output = programs::myself(&words)?.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         return Err(Error::other(format!("{system} with {services} services: no figures")));
     }
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let (figure, value) = line.split_once(' ').ok_or(ErrorKind::InvalidData)?;
-        // A stop after restarts is another one.
-        if task == "boot" || figure != "stop" {
-            figures.add(figure, services, system, value.parse().map_err(Error::other)?);
-        }
+        figures.add(figure, services, system, value.parse().map_err(Error::other)?);
     }
     Ok(())
 }
@@ -92,7 +100,9 @@ fn print(figures: &Figures, rounds: usize, sv: Option<&str>) {
         println!("no sv here (ours, SV=PATH, in PATH, or target/runit): no `sv restart`");
         return;
     };
-    for (name, figure) in [("sv restart to new", "restart"), ("sv restart to answer", "answer")] {
+    for (name, figure) in
+        [("sv restart to new", "restart-reached"), ("sv restart to answer", "restart-answered")]
+    {
         time(name, figure, &RESTARTED, ["ours", "", ""]);
     }
     println!("{:24}sv restart: {sv}; its own start is in it", "");

@@ -1,0 +1,305 @@
+//! All figures, of ours, the floor and the peers, in turns; then RESULTS.md and its plots.
+//!
+//! From the environment: ROUNDS; PARTS, COUNTS and SYSTEMS, lists with commas, to measure less;
+//! RESULTS, where the results go. Parts that are not measured keep the figures of the last time.
+
+use crate::samples::Samples;
+use crate::systems::{self, System, Told};
+use crate::{programs, report, world};
+use std::env;
+use std::fs;
+use std::io::{Error, ErrorKind, Result, Write, stderr};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Instant;
+
+/// In how many rounds what is slow takes part.
+const SLOW_ROUNDS: usize = 3;
+
+/// What is measured in one go, and kept in a file of its own.
+struct Part {
+    name: &'static str,
+    counts: &'static [usize],
+    /// How often in a round.
+    times: usize,
+    /// Whether all take place at the same moment, once: they do nothing but wait.
+    together: bool,
+    /// The task of a system, and what its figures are listed under.
+    task: fn(&'static System) -> Option<(&'static str, &'static str)>,
+}
+
+const USUAL: Part = Part {
+    name: "boot",
+    counts: &[0, 1, 10, 100, 500],
+    times: 1,
+    together: false,
+    task: |system| (system.name != "bare").then_some(("boot", system.name)),
+};
+
+/// No variant of ours, nor the floor that publishes.
+fn is_plain(system: &System) -> bool {
+    !system.logs && !system.full_environment && system.name != "floor, files"
+}
+
+fn is_supervisor(system: &System) -> bool {
+    is_plain(system) && !system.is_floor() && system.told != Told::Command
+}
+
+const PARTS: [Part; 10] = [
+    USUAL,
+    Part {
+        name: "busy",
+        counts: &[1, 10, 100, 500],
+        task: |system| (is_plain(system) && system.name != "bare").then_some(("busy", system.name)),
+        ..USUAL
+    },
+    Part {
+        name: "publish",
+        counts: &[1, 10, 100, 500],
+        task: |system| {
+            let is_floor = system.is_floor() && system.name != "floor, files";
+            let does = system.told == Told::Directories && !is_floor;
+            let is_variant = system.logs || system.full_environment;
+            (does && !is_variant).then_some(("publish", system.name))
+        },
+        ..USUAL
+    },
+    Part {
+        name: "stop",
+        counts: &[500],
+        task: |system| {
+            let does = is_plain(system) && system.stop.is_some() && system.told != Told::Command;
+            does.then_some(("stop", system.name))
+        },
+        ..USUAL
+    },
+    Part {
+        name: "crash",
+        counts: &[1, 500],
+        task: |system| {
+            let does = is_supervisor(system) || system.name == "floor, fork";
+            does.then_some(("crash", system.name))
+        },
+        ..USUAL
+    },
+    Part {
+        name: "sv",
+        counts: &[1, 500],
+        task: |system| match system.name {
+            "ours" => Some(("sv", "ours, our sv")),
+            // The same once more, with the other sv.
+            "ours, each with a log" => Some(("debian", "ours, Debian's sv")),
+            "runit" => Some(("debian", "runit, Debian's sv")),
+            _ => None,
+        },
+        ..USUAL
+    },
+    Part {
+        name: "orphans",
+        counts: &[1],
+        task: |system| {
+            let does = is_plain(system) && !["bare", "floor, vfork"].contains(&system.name);
+            does.then_some(("orphans", system.name))
+        },
+        ..USUAL
+    },
+    Part {
+        name: "once",
+        counts: &[1],
+        times: 4,
+        task: |system| {
+            (is_plain(system) && system.once().is_some()).then_some(("once", system.name))
+        },
+        ..USUAL
+    },
+    Part {
+        name: "setuser",
+        counts: &[1],
+        task: |system| (system.name == "bare").then_some(("setuser", system.name)),
+        ..USUAL
+    },
+    Part {
+        name: "idle",
+        counts: &[1, 100],
+        together: true,
+        task: |system| is_supervisor(system).then_some(("idle", system.name)),
+        ..USUAL
+    },
+];
+
+/// Whether one core is to be kept busy: by this process, a stranger to what is measured.
+static BUSY: AtomicBool = AtomicBool::new(false);
+
+/// What is asked for by the environment.
+struct Asked {
+    rounds: usize,
+    parts: Option<Vec<String>>,
+    counts: Option<Vec<String>>,
+    systems: Option<Vec<String>>,
+    results: PathBuf,
+    samples: PathBuf,
+}
+
+impl Asked {
+    fn new() -> Result<Asked> {
+        let list = |name: &str| -> Option<Vec<String>> {
+            let value = env::var(name).ok().filter(|value| !value.is_empty())?;
+            Some(value.split(',').map(String::from).collect())
+        };
+        let rounds = env::var("ROUNDS").ok().filter(|rounds| !rounds.is_empty());
+        let rounds = rounds.map_or(Ok(5), |rounds| rounds.parse()).map_err(Error::other)?;
+        let elsewhere = env::var_os("RESULTS").map(PathBuf::from);
+        let samples = match &elsewhere {
+            Some(results) => results.join("samples"),
+            None => programs::repository().join("target/bench"),
+        };
+        let results = elsewhere.unwrap_or_else(|| programs::repository().join("bench"));
+        let (parts, counts, systems) = (list("PARTS"), list("COUNTS"), list("SYSTEMS"));
+        for part in parts.iter().flatten() {
+            if !PARTS.iter().any(|known| known.name == part) {
+                let known = PARTS.map(|known| known.name).join(", ");
+                return Err(Error::other(format!("no part {part}; there are {known}")));
+            }
+        }
+        Ok(Asked { rounds, parts, counts, systems, results, samples })
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &'static Part> {
+        static TABLE: [Part; PARTS.len()] = PARTS;
+        TABLE.iter().filter(|part| is_in(self.parts.as_deref(), part.name))
+    }
+
+    /// Figures of what in this part.
+    fn systems(&self, part: &Part) -> Vec<(&'static str, &'static System, &'static str)> {
+        let asked = |system: &&System| is_in(self.systems.as_deref(), system.name);
+        let here = systems::all().iter().filter(asked).filter(|system| system.is_here());
+        let mut found: Vec<_> = here
+            .filter_map(|system| (part.task)(system).map(|(task, name)| (task, system, name)))
+            .collect();
+        if part.name == "idle" {
+            let systems: Vec<_> = found.iter().map(|&(_, system, name)| (system, name)).collect();
+            found.extend(systems.into_iter().map(|(system, name)| ("loop", system, name)));
+        }
+        found
+    }
+}
+
+fn is_in(list: Option<&[String]>, name: &str) -> bool {
+    list.is_none_or(|list| list.iter().any(|asked| asked == name))
+}
+
+/// Measure what is asked for, and write the results.
+pub fn run() -> Result<()> {
+    let asked = Asked::new()?;
+    world::leave(nix::sched::CloneFlags::empty())?;
+    world::mount_tmpfs(&programs::directory()?)?;
+    programs::gather()?;
+    let wants_peers = asked.systems.is_none();
+    if wants_peers && !programs::gather_peers()? {
+        eprintln!("bench: without the peers");
+    }
+    let busy = thread::spawn(keep_busy).thread().clone();
+
+    let mut gathered: Vec<Samples> = asked.parts().map(|_| Samples::default()).collect();
+    let mut failures = Vec::new();
+    let (start, load) = (Instant::now(), report::load());
+    for round in 0..asked.rounds {
+        for (part, samples) in asked.parts().zip(&mut gathered) {
+            let seconds = start.elapsed().as_secs();
+            let progress = format!("round {} of {}: {}", round + 1, asked.rounds, part.name);
+            // Whoever does not see it misses nothing.
+            let _ = write!(stderr(), "\r{seconds:4} s, {progress:40}\r");
+            BUSY.store(part.name == "busy", Ordering::Relaxed);
+            busy.unpark();
+            measure(&asked, part, round, samples, &mut failures)?;
+        }
+    }
+    BUSY.store(false, Ordering::Relaxed);
+    eprintln!();
+    fs::create_dir_all(&asked.samples)?;
+    for (part, samples) in asked.parts().zip(&gathered) {
+        let about = report::about(asked.rounds, &load)?;
+        samples.write(&asked.samples.join(part.name), &about)?;
+    }
+    report::write(&asked.samples, &asked.results)?;
+    for failure in &failures {
+        eprintln!("bench: {failure}");
+    }
+    let ours = failures.iter().any(|failure| failure.starts_with("ours"));
+    if ours { Err(Error::other("ours failed")) } else { Ok(()) }
+}
+
+fn keep_busy() {
+    loop {
+        if BUSY.load(Ordering::Relaxed) {
+            std::hint::spin_loop();
+        } else {
+            thread::park();
+        }
+    }
+}
+
+fn measure(
+    asked: &Asked,
+    part: &Part,
+    round: usize,
+    samples: &mut Samples,
+    failures: &mut Vec<String>,
+) -> Result<()> {
+    let steps = asked.systems(part);
+    let mut running = Vec::new();
+    for &services in part.counts {
+        if !is_in(asked.counts.as_deref(), &services.to_string()) {
+            continue;
+        }
+        for turn in 0..steps.len() * part.times {
+            // Each comes first as often as any other.
+            let Some(&(task, system, name)) = steps.get((round + turn) % steps.len()) else {
+                continue;
+            };
+            let rests = if part.together { round > 0 } else { system.slow && round >= SLOW_ROUNDS };
+            // What waits for a minute is looked at with a hundred services, what crashes with one.
+            let other = part.together && (task == "loop") != (services == 1);
+            if rests || other || !system.takes(services) {
+                continue;
+            }
+            let run = start(system, services, task)?;
+            if part.together {
+                running.push((run, name, services));
+            } else if let Err(error) = finish(run, name, services, samples) {
+                failures.push(format!("{name}, {services} services, {task}: {error}"));
+            }
+        }
+    }
+    for (run, name, services) in running {
+        if let Err(error) = finish(run, name, services, samples) {
+            failures.push(format!("{name}, {services} services, {}: {error}", part.name));
+        }
+    }
+    Ok(())
+}
+
+/// One run, in a process of its own: it leaves our namespaces.
+fn start(system: &System, services: usize, task: &str) -> Result<Child> {
+    let system = if task == "debian" && system.is_ours() { "ours" } else { system.name };
+    let count = services.to_string();
+    let mut one: Command = programs::myself(&["one", system, &count, task].map(AsRef::as_ref))?;
+    one.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+}
+
+fn finish(run: Child, system: &str, services: usize, samples: &mut Samples) -> Result<()> {
+    let output = run.wait_with_output()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(Error::other(said.trim().to_string()));
+    }
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let (figure, value) = line.split_once(' ').ok_or(ErrorKind::InvalidData)?;
+        // A tool that becomes another user is listed under its own name.
+        let (figure, system) = figure.split_once(',').unwrap_or((figure, system));
+        samples.add(figure, services, system, value.parse().map_err(Error::other)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! What issue 6 asks for, beside what was measured.
+
+use crate::figures::{Unit, times};
+use crate::programs;
+use crate::report::least;
+use crate::samples::Samples;
+use crate::systems::{self, Told};
+use std::fs;
+
+/// One demand: so much at most.
+struct Bar {
+    what: String,
+    most: f64,
+    measured: f64,
+    show: fn(f64) -> String,
+}
+
+/// A table of the bars, those that are missed marked with by how much.
+pub fn table(samples: &Samples) -> String {
+    let mut bars = Vec::new();
+    times_of_boot_and_stop(samples, &mut bars);
+    memory(samples, &mut bars);
+    quiet(samples, &mut bars);
+    commands(samples, &mut bars);
+    let mut text = String::from("\n## The bars\n\n| | at most | measured | |\n|---|---|---|---|\n");
+    for Bar { what, most, measured, show } in &bars {
+        let verdict = if measured <= most {
+            "kept".to_string()
+        } else if *most > 0.0 {
+            format!("**missed by {:.0} %**", 100.0 * (measured / most - 1.0))
+        } else {
+            "**missed**".to_string()
+        };
+        let (most, measured) = (show(*most), show(*measured));
+        text.push_str(&format!("| {what} | {most} | {measured} | {verdict} |\n"));
+    }
+    text
+}
+
+fn time(value: f64) -> String {
+    Unit::Time.show(value)
+}
+
+fn bytes(value: f64) -> String {
+    Unit::Memory.show(value)
+}
+
+fn number(value: f64) -> String {
+    Unit::Number.show(value)
+}
+
+/// A ratio of two medians, if both are there.
+fn ratio(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    other.filter(|&other| other > 0.0).and_then(|other| Some(one? / other))
+}
+
+/// The least of the peers for which that is asked.
+fn best_peer(
+    samples: &Samples,
+    figure: &str,
+    services: usize,
+    counts: fn(&systems::System) -> bool,
+) -> Option<f64> {
+    let peers = systems::all().iter().filter(|peer| peer.package.is_some() && counts(peer));
+    peers.filter_map(|peer| samples.median(figure, services, peer.name)).min_by(f64::total_cmp)
+}
+
+fn times_of_boot_and_stop(samples: &Samples, bars: &mut Vec<Bar>) {
+    let mut at_most = |what: String, most: f64, measured: Option<f64>| {
+        if let Some(measured) = measured {
+            bars.push(Bar { what, most, measured, show: times });
+        }
+    };
+    let ours = |figure: &str, services| samples.median(figure, services, "ours");
+    for (figure, most, how) in [("boot", 1.5, "idle"), ("boot-busy", 2.0, "one core busy")] {
+        for services in [100, 500] {
+            let what = format!("boot, {services} services, {how}: to the faster floor");
+            at_most(what, most, ratio(ours(figure, services), least(samples, figure, services)));
+        }
+        for services in [1, 10, 100, 500] {
+            let is_supervisor = |peer: &systems::System| peer.told != Told::Command;
+            let peer = best_peer(samples, figure, services, is_supervisor);
+            let what = format!("boot, {services} services, {how}: to the fastest supervisor");
+            at_most(what, 1.0, ratio(ours(figure, services), peer));
+        }
+    }
+    for services in [100, 500] {
+        let floor = least(samples, "published", services);
+        let what = format!("all of supervise/, {services} services: to the floor that does that");
+        at_most(what, 2.5, ratio(ours("published", services), floor));
+    }
+    for services in [0, 1, 10, 100, 500] {
+        let floor = least(samples, "stop", services);
+        let what = format!("stop, {services} services: to the faster floor");
+        at_most(what, 1.5, ratio(ours("stop", services), floor));
+        let waits = |peer: &systems::System| peer.waits && peer.told != Told::Command;
+        let peer = best_peer(samples, "stop", services, waits);
+        let what = format!("stop, {services} services: to the fastest peer that waits");
+        at_most(what, 1.0, ratio(ours("stop", services), peer));
+    }
+    if let Some(measured) = ours("after", 500) {
+        let what = "stop, 500 services: after the last one's end".to_string();
+        bars.push(Bar { what, most: 8e6, measured, show: time });
+    }
+}
+
+/// Whether our binary has glibc in it, which needs more memory than musl.
+pub fn is_glibc() -> bool {
+    let binary = fs::read(programs::ours()).unwrap_or_default();
+    let mark = b"GNU C Library";
+    binary.windows(mark.len()).any(|window| window == mark)
+}
+
+fn memory(samples: &Samples, bars: &mut Vec<Bar>) {
+    let (none, many) = if is_glibc() { (96, 192) } else { (48, 128) };
+    for (services, most) in [(0, none), (500, many)] {
+        let ours = samples.median("memory", services, "ours");
+        let Some(measured) = ours else { continue };
+        let most = f64::from(most * 1024);
+        let what = format!("private memory, {services} services");
+        bars.push(Bar { what, most, measured, show: bytes });
+        let is_supervisor = |peer: &systems::System| peer.told != Told::Command;
+        if let Some(most) = best_peer(samples, "memory", services, is_supervisor) {
+            let what = format!("private memory, {services} services: the leanest peer");
+            bars.push(Bar { what, most, measured, show: bytes });
+        }
+    }
+}
+
+fn quiet(samples: &Samples, bars: &mut Vec<Bar>) {
+    let mut at_most = |what: &str, most: Option<f64>, measured: Option<f64>, show| {
+        if let (Some(most), Some(measured)) = (most, measured) {
+            bars.push(Bar { what: what.to_string(), most, measured, show });
+        }
+    };
+    let ours = |figure: &str, services| samples.median(figure, services, "ours");
+    at_most("idle, 100 services: wake-ups in 60 s", Some(0.0), ours("wakeups", 100), number);
+    at_most("idle, 100 services: processor time in 60 s", Some(0.0), ours("idle", 100), time);
+    // Whichever of the two is slower: no slower than both is what is asked.
+    let reapers = |figure: &str| {
+        let of = |name| samples.median(figure, 1, name);
+        Some(of("tini")?.max(of("dumb-init")?))
+    };
+    at_most("20,000 orphans: lag, to tini's and dumb-init's", reapers("lag"), ours("lag", 1), time);
+    let processor = reapers("reaping");
+    at_most("20,000 orphans: processor time, to theirs", processor, ours("reaping", 1), time);
+    at_most("20,000 orphans: left", Some(0.0), ours("left", 1), number);
+    for services in [1, 500] {
+        let what = format!("kill -9, {services} services: to the new start");
+        at_most(&what, Some(10e6), ours("crash", services), time);
+    }
+    // A thousandth of a core.
+    at_most("a crash loop: processor time a minute", Some(60e6), ours("loop", 1), time);
+}
+
+fn commands(samples: &Samples, bars: &mut Vec<Bar>) {
+    let mut at_most = |what: String, most: f64, measured: Option<f64>, show| {
+        if let Some(measured) = measured {
+            bars.push(Bar { what, most, measured, show });
+        }
+    };
+    let more = |figure: &str, ours: &str| {
+        Some(samples.median(figure, 1, ours)? - least(samples, figure, 1)?)
+    };
+    let what = "my_init -- true: more than plain true".to_string();
+    at_most(what, 5e6, more("once", "ours"), time);
+    let what = "setuser nobody true: more than plain true".to_string();
+    at_most(what, 1e6, more("setuser", "setuser"), time);
+    let sv = "ours, our sv";
+    for services in [1, 500] {
+        for (figure, verb) in [("restart-late", "restart"), ("down-late", "stop")] {
+            let what = format!("sv {verb}, {services} services: returns after the state");
+            at_most(what, 5e6, samples.median(figure, services, sv), time);
+        }
+    }
+    let work = |services| samples.median("work", services, sv);
+    let what = "sv restart: PID 1's work at 500 services, to that at 1".to_string();
+    at_most(what, 2.0, ratio(work(500), work(1)), times);
+}
