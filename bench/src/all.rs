@@ -40,7 +40,7 @@ const USUAL: Part = Part {
 
 /// No variant of ours, nor the floor that publishes.
 fn is_plain(system: &System) -> bool {
-    !system.logs && !system.full_environment && system.name != "floor, files"
+    !system.logs && !system.full_environment && system.name != "floor with files"
 }
 
 fn is_supervisor(system: &System) -> bool {
@@ -59,7 +59,7 @@ const PARTS: [Part; 10] = [
         name: "publish",
         counts: &[1, 10, 100, 500],
         task: |system| {
-            let is_floor = system.is_floor() && system.name != "floor, files";
+            let is_floor = system.is_floor() && system.name != "floor with files";
             let does = system.told == Told::Directories && !is_floor;
             let is_variant = system.logs || system.full_environment;
             (does && !is_variant).then_some(("publish", system.name))
@@ -79,7 +79,7 @@ const PARTS: [Part; 10] = [
         name: "crash",
         counts: &[1, 500],
         task: |system| {
-            let does = is_supervisor(system) || system.name == "floor, fork";
+            let does = is_supervisor(system) || system.name == "floor by fork";
             does.then_some(("crash", system.name))
         },
         ..USUAL
@@ -90,7 +90,7 @@ const PARTS: [Part; 10] = [
         task: |system| match system.name {
             "ours" => Some(("sv", "ours, our sv")),
             // The same once more, with the other sv.
-            "ours, each with a log" => Some(("debian", "ours, Debian's sv")),
+            "ours with logs" => Some(("debian", "ours, Debian's sv")),
             "runit" => Some(("debian", "runit, Debian's sv")),
             _ => None,
         },
@@ -100,7 +100,7 @@ const PARTS: [Part; 10] = [
         name: "orphans",
         counts: &[1],
         task: |system| {
-            let does = is_plain(system) && !["bare", "floor, vfork"].contains(&system.name);
+            let does = is_plain(system) && !["bare", "floor by vfork"].contains(&system.name);
             does.then_some(("orphans", system.name))
         },
         ..USUAL

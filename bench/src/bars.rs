@@ -13,6 +13,8 @@ struct Bar {
     most: f64,
     measured: f64,
     show: fn(f64) -> String,
+    /// Of a ratio: the two times.
+    of: String,
 }
 
 /// A table of the bars, those that are missed marked with by how much.
@@ -23,16 +25,18 @@ pub fn table(samples: &Samples) -> String {
     quiet(samples, &mut bars);
     commands(samples, &mut bars);
     let mut text = String::from("\n## The bars\n\n| | at most | measured | |\n|---|---|---|---|\n");
-    for Bar { what, most, measured, show } in &bars {
+    for Bar { what, most, measured, show, of } in &bars {
         let verdict = if measured <= most {
             "kept".to_string()
-        } else if *most > 0.0 {
+        } else if *most <= 0.0 {
+            "**missed**".to_string()
+        } else if measured / most < 3.0 {
             format!("**missed by {:.0} %**", 100.0 * (measured / most - 1.0))
         } else {
-            "**missed**".to_string()
+            format!("**missed: {} times that**", times(measured / most))
         };
         let (most, measured) = (show(*most), show(*measured));
-        text.push_str(&format!("| {what} | {most} | {measured} | {verdict} |\n"));
+        text.push_str(&format!("| {what} | {most} | {measured}{of} | {verdict} |\n"));
     }
     text
 }
@@ -49,9 +53,14 @@ fn number(value: f64) -> String {
     Unit::Number.show(value)
 }
 
-/// A ratio of two medians, if both are there.
-fn ratio(one: Option<f64>, other: Option<f64>) -> Option<f64> {
-    other.filter(|&other| other > 0.0).and_then(|other| Some(one? / other))
+/// A ratio of two medians, and the two, if both are there.
+fn ratio(one: Option<f64>, other: Option<f64>) -> Option<(f64, String)> {
+    let (one, other) = (one?, other.filter(|&other| other > 0.0)?);
+    Some((one / other, format!(" ({} to {})", time(one), time(other))))
+}
+
+fn many(services: usize) -> String {
+    if services == 1 { "1 service".to_string() } else { format!("{services} services") }
 }
 
 /// The least of the peers for which that is asked.
@@ -66,41 +75,41 @@ fn best_peer(
 }
 
 fn times_of_boot_and_stop(samples: &Samples, bars: &mut Vec<Bar>) {
-    let mut at_most = |what: String, most: f64, measured: Option<f64>| {
-        if let Some(measured) = measured {
-            bars.push(Bar { what, most, measured, show: times });
+    let mut at_most = |what: String, most: f64, ratio: Option<(f64, String)>| {
+        if let Some((measured, of)) = ratio {
+            bars.push(Bar { what, most, measured, show: times, of });
         }
     };
     let ours = |figure: &str, services| samples.median(figure, services, "ours");
     for (figure, most, how) in [("boot", 1.5, "idle"), ("boot-busy", 2.0, "one core busy")] {
         for services in [100, 500] {
-            let what = format!("boot, {services} services, {how}: to the faster floor");
+            let what = format!("boot, {}, {how}: to the faster floor", many(services));
             at_most(what, most, ratio(ours(figure, services), least(samples, figure, services)));
         }
         for services in [1, 10, 100, 500] {
             let is_supervisor = |peer: &systems::System| peer.told != Told::Command;
             let peer = best_peer(samples, figure, services, is_supervisor);
-            let what = format!("boot, {services} services, {how}: to the fastest supervisor");
+            let what = format!("boot, {}, {how}: to the fastest supervisor", many(services));
             at_most(what, 1.0, ratio(ours(figure, services), peer));
         }
     }
     for services in [100, 500] {
         let floor = least(samples, "published", services);
-        let what = format!("all of supervise/, {services} services: to the floor that does that");
+        let what = format!("all of supervise/, {}: to the floor that does that", many(services));
         at_most(what, 2.5, ratio(ours("published", services), floor));
     }
     for services in [0, 1, 10, 100, 500] {
         let floor = least(samples, "stop", services);
-        let what = format!("stop, {services} services: to the faster floor");
+        let what = format!("stop, {}: to the faster floor", many(services));
         at_most(what, 1.5, ratio(ours("stop", services), floor));
         let waits = |peer: &systems::System| peer.waits && peer.told != Told::Command;
         let peer = best_peer(samples, "stop", services, waits);
-        let what = format!("stop, {services} services: to the fastest peer that waits");
+        let what = format!("stop, {}: to the fastest peer that waits", many(services));
         at_most(what, 1.0, ratio(ours("stop", services), peer));
     }
     if let Some(measured) = ours("after", 500) {
         let what = "stop, 500 services: after the last one's end".to_string();
-        bars.push(Bar { what, most: 8e6, measured, show: time });
+        bars.push(Bar { what, most: 8e6, measured, show: time, of: String::new() });
     }
 }
 
@@ -112,17 +121,17 @@ pub fn is_glibc() -> bool {
 }
 
 fn memory(samples: &Samples, bars: &mut Vec<Bar>) {
-    let (none, many) = if is_glibc() { (96, 192) } else { (48, 128) };
-    for (services, most) in [(0, none), (500, many)] {
+    let (none, most) = if is_glibc() { (96, 192) } else { (48, 128) };
+    for (services, most) in [(0, none), (500, most)] {
         let ours = samples.median("memory", services, "ours");
         let Some(measured) = ours else { continue };
         let most = f64::from(most * 1024);
-        let what = format!("private memory, {services} services");
-        bars.push(Bar { what, most, measured, show: bytes });
+        let what = format!("private memory, {}", many(services));
+        bars.push(Bar { what, most, measured, show: bytes, of: String::new() });
         let is_supervisor = |peer: &systems::System| peer.told != Told::Command;
         if let Some(most) = best_peer(samples, "memory", services, is_supervisor) {
-            let what = format!("private memory, {services} services: the leanest peer");
-            bars.push(Bar { what, most, measured, show: bytes });
+            let what = format!("private memory, {}: the leanest peer", many(services));
+            bars.push(Bar { what, most, measured, show: bytes, of: String::new() });
         }
     }
 }
@@ -130,7 +139,7 @@ fn memory(samples: &Samples, bars: &mut Vec<Bar>) {
 fn quiet(samples: &Samples, bars: &mut Vec<Bar>) {
     let mut at_most = |what: &str, most: Option<f64>, measured: Option<f64>, show| {
         if let (Some(most), Some(measured)) = (most, measured) {
-            bars.push(Bar { what: what.to_string(), most, measured, show });
+            bars.push(Bar { what: what.to_string(), most, measured, show, of: String::new() });
         }
     };
     let ours = |figure: &str, services| samples.median(figure, services, "ours");
@@ -146,7 +155,7 @@ fn quiet(samples: &Samples, bars: &mut Vec<Bar>) {
     at_most("20,000 orphans: processor time, to theirs", processor, ours("reaping", 1), time);
     at_most("20,000 orphans: left", Some(0.0), ours("left", 1), number);
     for services in [1, 500] {
-        let what = format!("kill -9, {services} services: to the new start");
+        let what = format!("kill -9, {}: to the new start", many(services));
         at_most(&what, Some(10e6), ours("crash", services), time);
     }
     // A thousandth of a core.
@@ -156,7 +165,7 @@ fn quiet(samples: &Samples, bars: &mut Vec<Bar>) {
 fn commands(samples: &Samples, bars: &mut Vec<Bar>) {
     let mut at_most = |what: String, most: f64, measured: Option<f64>, show| {
         if let Some(measured) = measured {
-            bars.push(Bar { what, most, measured, show });
+            bars.push(Bar { what, most, measured, show, of: String::new() });
         }
     };
     let more = |figure: &str, ours: &str| {
@@ -169,11 +178,13 @@ fn commands(samples: &Samples, bars: &mut Vec<Bar>) {
     let sv = "ours, our sv";
     for services in [1, 500] {
         for (figure, verb) in [("restart-late", "restart"), ("down-late", "stop")] {
-            let what = format!("sv {verb}, {services} services: returns after the state");
+            let what = format!("sv {verb}, {}: returns after the state", many(services));
             at_most(what, 5e6, samples.median(figure, services, sv), time);
         }
     }
     let work = |services| samples.median("work", services, sv);
     let what = "sv restart: PID 1's work at 500 services, to that at 1".to_string();
-    at_most(what, 2.0, ratio(work(500), work(1)), times);
+    if let Some((measured, of)) = ratio(work(500), work(1)) {
+        bars.push(Bar { what, most: 2.0, measured, show: times, of });
+    }
 }

@@ -53,8 +53,8 @@ fn progress(what: &str) {
 fn measure(figures: &mut Figures, system: &'static str, services: usize, task: &str) -> Result<()> {
     let count = services.to_string();
     let name = match system {
-        "floor" => "floor, fork",
-        "files" => "floor, files",
+        "floor" => "floor by fork",
+        "files" => "floor with files",
         _ => system,
     };
     let words = ["one", name, &count, task].map(AsRef::as_ref);

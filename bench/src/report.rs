@@ -112,9 +112,9 @@ fn rows(samples: &Samples, figure: &str) -> Vec<String> {
 /// What the kernel asks: the faster of the floors, or nothing but the command.
 pub fn least(samples: &Samples, figure: &str, services: usize) -> Option<f64> {
     let floors = match figure {
-        "published" => &["floor, files"][..],
+        "published" => &["floor with files"][..],
         "once" | "setuser" => &["bare"][..],
-        _ => &["floor, fork", "floor, vfork"][..],
+        _ => &["floor by fork", "floor by vfork"][..],
     };
     let medians = floors.iter().filter_map(|floor| samples.median(figure, services, floor));
     medians.min_by(f64::total_cmp)
@@ -160,7 +160,7 @@ fn line(samples: &Samples, figure: &str, system: &str) -> Option<Line> {
     let point = |&services: &usize| Some((services, samples.median(figure, services, system)?));
     let points: Vec<_> = counts.iter().filter_map(point).collect();
     // The floor that makes files stands for itself in a table; a single point is no line.
-    let is_shown = points.len() > 1 && system != "floor, files";
+    let is_shown = points.len() > 1 && system != "floor with files";
     let is_floor = system.starts_with("floor");
     is_shown.then(|| Line { name: system.to_string(), points, is_floor })
 }

@@ -110,7 +110,7 @@ mod tests {
     fn what_was_written_is_read_again() {
         let file = std::env::temp_dir().join(format!("samples-{}", std::process::id()));
         let mut samples = Samples::default();
-        samples.add("boot", 100, "floor, fork", 7);
+        samples.add("boot", 100, "floor by fork", 7);
         samples.write(&file, "a test").unwrap();
         let mut again = Samples::default();
         again.read(&file).unwrap();

@@ -64,11 +64,11 @@ const fn peer(name: &'static str, words: &'static [&'static str], told: Told) ->
 /// All of them, in the order of the tables.
 const ALL: [System; 15] = [
     OURS,
-    System { name: "ours, full environment", full_environment: true, ..OURS },
-    System { name: "ours, each with a log", logs: true, ..OURS },
-    floor("floor, fork", &["/floor", "COUNT"]),
-    floor("floor, vfork", &["/floor", "COUNT", "vfork"]),
-    floor("floor, files", &["/floor", "COUNT", "files"]),
+    System { name: "ours in a full environment", full_environment: true, ..OURS },
+    System { name: "ours with logs", logs: true, ..OURS },
+    floor("floor by fork", &["/floor", "COUNT"]),
+    floor("floor by vfork", &["/floor", "COUNT", "vfork"]),
+    floor("floor with files", &["/floor", "COUNT", "files"]),
     // runsvdir(8): on HUP it tells its runsv to end, and is gone. It has no signal that waits.
     System {
         stop: Some(Signal::SIGHUP),
