@@ -18,6 +18,9 @@ use std::time::Instant;
 /// In how many rounds what is slow takes part.
 const SLOW_ROUNDS: usize = 3;
 
+/// No run takes longer, in seconds.
+const PATIENCE: &str = "120";
+
 /// What is measured in one go, and kept in a file of its own.
 struct Part {
     name: &'static str,
@@ -214,21 +217,26 @@ pub fn run() -> Result<()> {
             BUSY.store(part.name == "busy", Ordering::Relaxed);
             busy.unpark();
             measure(&asked, part, round, samples, &mut failures)?;
+            BUSY.store(false, Ordering::Relaxed);
         }
+        // After each round, so that whoever has seen enough may interrupt it.
+        keep(&asked, &gathered, round + 1, &load)?;
     }
-    BUSY.store(false, Ordering::Relaxed);
     eprintln!();
-    fs::create_dir_all(&asked.samples)?;
-    for (part, samples) in asked.parts().zip(&gathered) {
-        let about = report::about(asked.rounds, &load)?;
-        samples.write(&asked.samples.join(part.name), &about)?;
-    }
-    report::write(&asked.samples, &asked.results)?;
     for failure in &failures {
         eprintln!("bench: {failure}");
     }
     let ours = failures.iter().any(|failure| failure.starts_with("ours"));
     if ours { Err(Error::other("ours failed")) } else { Ok(()) }
+}
+
+fn keep(asked: &Asked, gathered: &[Samples], rounds: usize, load: &str) -> Result<()> {
+    fs::create_dir_all(&asked.samples)?;
+    let about = report::about(rounds, load);
+    for (part, samples) in asked.parts().zip(gathered) {
+        samples.write(&asked.samples.join(part.name), &about)?;
+    }
+    report::write(&asked.samples, &asked.results)
 }
 
 fn keep_busy() {
@@ -285,7 +293,10 @@ fn measure(
 fn start(system: &System, services: usize, task: &str) -> Result<Child> {
     let system = if task == "debian" && system.is_ours() { "ours" } else { system.name };
     let count = services.to_string();
-    let mut one: Command = programs::myself(&["one", system, &count, task].map(AsRef::as_ref))?;
+    // An init that has missed its signal would be waited for without end; it is killed with `one`,
+    // which can have no thread to look after the time: it has left its process namespace.
+    let mut one = Command::new("timeout");
+    one.arg(PATIENCE).arg(env::current_exe()?).args(["one", system, &count, task]);
     one.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }
 
@@ -293,7 +304,7 @@ fn finish(run: Child, system: &str, services: usize, samples: &mut Samples) -> R
     let output = run.wait_with_output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        return Err(Error::other(said.trim().to_string()));
+        return Err(Error::other(format!("{} ({})", said.trim(), output.status)));
     }
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let (figure, value) = line.split_once(' ').ok_or(ErrorKind::InvalidData)?;

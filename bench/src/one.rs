@@ -110,8 +110,9 @@ impl Run {
         let mut before = None;
         until("idleness", Duration::from_millis(25), || {
             // A child that has not come to its exec yet may end under our eyes.
-            let now = self.processes()?.processor().ok();
-            Ok(now.is_some() && now == before.replace(now.unwrap_or(0)))
+            let processes = self.processes()?;
+            let now = processes.processor().ok();
+            Ok(now.is_some() && now == before.replace(now.unwrap_or(0)) && processes.sleep())
         })?;
         self.processes()
     }

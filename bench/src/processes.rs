@@ -37,6 +37,14 @@ impl Processes {
         self.supervisors.iter().map(|&pid| processor(pid)).sum()
     }
 
+    /// Whether all of them sleep. One that only waits for its turn uses no processor either.
+    pub fn sleep(&self) -> bool {
+        self.supervisors.iter().all(|&pid| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            status.contains("State:\tS")
+        })
+    }
+
     /// How often they have gone to sleep or been put aside: each wake-up ends in one of the two.
     pub fn switches(&self) -> Result<u64> {
         self.supervisors.iter().map(|&pid| switches(pid)).sum()

@@ -18,9 +18,9 @@ pub fn load() -> String {
 }
 
 /// One line about some figures.
-pub fn about(rounds: usize, load: &str) -> Result<String> {
+pub fn about(rounds: usize, load: &str) -> String {
     let date = output("date", &["--utc", "+%Y-%m-%d %H:%M UTC"]);
-    Ok(format!("{date}, {rounds} rounds, load at the beginning {load}"))
+    format!("{date}, {rounds} rounds, load at the beginning {load}")
 }
 
 /// What a program says; nothing, where it cannot be asked.
