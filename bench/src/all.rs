@@ -153,7 +153,8 @@ impl Asked {
         };
         let rounds = env::var("ROUNDS").ok().filter(|rounds| !rounds.is_empty());
         let rounds = rounds.map_or(Ok(5), |rounds| rounds.parse()).map_err(Error::other)?;
-        let elsewhere = env::var_os("RESULTS").map(PathBuf::from);
+        let elsewhere = env::var_os("RESULTS").filter(|results| !results.is_empty());
+        let elsewhere = elsewhere.map(PathBuf::from);
         let samples = match &elsewhere {
             Some(results) => results.join("samples"),
             None => programs::repository().join("target/bench"),

@@ -23,6 +23,17 @@ impl Unit {
     }
 }
 
+impl Unit {
+    /// How many of it the plots' unit is: a millisecond, a kilobyte.
+    pub fn scale(self) -> f64 {
+        match self {
+            Unit::Time => 1e6,
+            Unit::Memory => 1024.0,
+            Unit::Number => 1.0,
+        }
+    }
+}
+
 fn digits(value: f64) -> String {
     match value {
         ..0.0995 => format!("{value:.3}"),
@@ -54,7 +65,7 @@ pub struct Figure {
 }
 
 const USUAL: Figure =
-    Figure { figure: "", title: "", axis: "time", unit: Unit::Time, plot: None, note: "" };
+    Figure { figure: "", title: "", axis: "milliseconds", unit: Unit::Time, plot: None, note: "" };
 
 /// All of them, in the order of RESULTS.md.
 pub const FIGURES: [Figure; 26] = [
@@ -109,7 +120,7 @@ pub const FIGURES: [Figure; 26] = [
     Figure {
         figure: "memory",
         title: "Private memory",
-        axis: "memory",
+        axis: "kilobytes",
         unit: Unit::Memory,
         plot: Some("memory"),
         note: "Of init and supervisors, without the services.",

@@ -9,24 +9,41 @@ pub struct Line {
     pub name: String,
     /// Number of services, and the figure.
     pub points: Vec<(usize, f64)>,
-    /// A floor: grey and broken, because nobody could use it.
-    pub is_floor: bool,
+    /// How it is drawn.
+    pub kind: Kind,
 }
 
-const COLOURS: [&str; 8] =
-    ["#000000", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f6000"];
+/// Whose line it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Black and thick.
+    Ours,
+    /// Black and broken: ours with more to do.
+    Variant,
+    /// Grey and broken, because nobody could use it.
+    Floor,
+    /// In a colour of its own, the same in all plots.
+    Peer(usize),
+}
+
+/// What is less is shown as this.
+const LEAST: f64 = 1e-3;
+/// In an order in which neighbours differ most.
+const COLOURS: [&str; 7] =
+    ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f6000"];
+const BLACK: &str = "#000000";
 const GREY: &str = "#767676";
-const WIDTH: f64 = 860.0;
+const WIDTH: f64 = 920.0;
 const HEIGHT: f64 = 520.0;
 const LEFT: f64 = 84.0;
-const RIGHT: f64 = 190.0;
+const RIGHT: f64 = 250.0;
 const TOP: f64 = 56.0;
 const BOTTOM: f64 = 56.0;
 /// Where no service at all stands: a zero has no logarithm.
 const NONE: f64 = -0.6;
 
-/// Draw the lines; `show` makes text of a figure.
-pub fn draw(title: &str, axis: &str, lines: &[Line], show: &dyn Fn(f64) -> String) -> String {
+/// Draw the lines, whose figures are in the `unit`; `show` makes text of one.
+pub fn draw(title: &str, unit: &str, lines: &[Line], show: &dyn Fn(f64) -> String) -> String {
     let scale = Scale::of(lines);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
@@ -34,21 +51,23 @@ pub fn draw(title: &str, axis: &str, lines: &[Line], show: &dyn Fn(f64) -> Strin
          <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#ffffff\"/>\n\
          <text x=\"{LEFT}\" y=\"26\" font-size=\"17\" font-weight=\"bold\">{title}</text>\n"
     );
-    svg.push_str(&scale.grid(axis, show));
+    svg.push_str(&scale.grid(unit));
     let mut ends = Vec::new();
-    let (mut colours, mut shape) = (COLOURS.iter().cycle(), 0);
-    for line in lines {
-        let colour = if line.is_floor { GREY } else { colours.next().unwrap_or(&GREY) };
+    for (shape, line) in lines.iter().enumerate() {
+        let colour = match line.kind {
+            Kind::Ours | Kind::Variant => BLACK,
+            Kind::Floor => GREY,
+            Kind::Peer(number) => COLOURS.get(number % COLOURS.len()).unwrap_or(&GREY),
+        };
         let points: Vec<(f64, f64)> =
             line.points.iter().map(|&(services, value)| scale.place(services, value)).collect();
-        svg.push_str(&path(line, &points, colour, ends.is_empty()));
+        svg.push_str(&path(line.kind, &points, colour));
         for &(x, y) in &points {
             svg.push_str(&mark(shape, x, y, colour));
         }
         if let (Some(&(x, y)), Some(&(_, value))) = (points.last(), line.points.last()) {
             ends.push(End { x, y, text: format!("{} {}", line.name, show(value)), colour });
         }
-        shape += 1;
     }
     svg.push_str(&names(ends));
     svg + "</svg>\n"
@@ -62,6 +81,7 @@ struct End<'a> {
 }
 
 struct Scale {
+    first: f64,
     last: f64,
     low: f64,
     high: f64,
@@ -77,30 +97,36 @@ impl Scale {
     /// Whole powers of ten around all figures.
     fn of(lines: &[Line]) -> Scale {
         let all = || lines.iter().flat_map(|line| &line.points);
+        let first = all().map(|&(services, _)| along(services)).fold(0.0, f64::min);
         let last = all().map(|&(services, _)| along(services)).fold(0.5, f64::max);
-        let logarithms = || all().map(|&(_, value)| value.max(1.0).log10());
+        let logarithms = || all().map(|&(_, value)| value.max(LEAST).log10());
         let low = logarithms().fold(f64::INFINITY, f64::min).floor();
         let high = logarithms().fold(f64::NEG_INFINITY, f64::max).ceil();
         if low.is_finite() {
-            Scale { last, low, high: high.max(low + 1.0) }
+            Scale { first, last, low, high: high.max(low + 1.0) }
         } else {
-            Scale { last, low: 0.0, high: 1.0 }
+            Scale { first, last, low: 0.0, high: 1.0 }
         }
     }
 
     fn place(&self, services: usize, value: f64) -> (f64, f64) {
-        let across = (along(services) - NONE) / (self.last - NONE);
-        let up = (value.max(1.0).log10() - self.low) / (self.high - self.low);
+        let across = (along(services) - self.first) / (self.last - self.first);
+        let up = (value.max(LEAST).log10() - self.low) / (self.high - self.low);
         (LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM))
     }
 
-    fn grid(&self, axis: &str, show: &dyn Fn(f64) -> String) -> String {
+    fn ticks(&self) -> impl Iterator<Item = usize> {
+        let shown = self.first..=self.last;
+        [0, 1, 10, 100, 500].into_iter().filter(move |&services| shown.contains(&along(services)))
+    }
+
+    fn grid(&self, unit: &str) -> String {
         let mut svg = String::new();
         let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
         let mut power = self.low;
         while power <= self.high {
             let (_, y) = self.place(1, 10_f64.powf(power));
-            let (label, text) = (y + 4.0, show(10_f64.powf(power)));
+            let (label, text) = (y + 4.0, 10_f64.powf(power));
             svg.push_str(&format!(
                 "<path d=\"M{LEFT} {y:.1}H{right}\" stroke=\"#d0d0d0\"/>\
                  <text x=\"{:.1}\" y=\"{label:.1}\" text-anchor=\"end\">{text}</text>\n",
@@ -108,7 +134,7 @@ impl Scale {
             ));
             power += 1.0;
         }
-        for services in [0, 1, 10, 100, 500].into_iter().filter(|&n| along(n) <= self.last) {
+        for services in self.ticks() {
             let (x, _) = self.place(services, 1.0);
             svg.push_str(&format!(
                 "<path d=\"M{x:.1} {TOP}V{bottom}\" stroke=\"#e4e4e4\"/>\
@@ -122,15 +148,16 @@ impl Scale {
         svg + &format!(
             "<text x=\"{middle}\" y=\"{below}\" text-anchor=\"middle\">services (logarithmic)</text>\n\
              <text x=\"18\" y=\"{beside}\" text-anchor=\"middle\" \
-             transform=\"rotate(-90 18 {beside})\">{axis} (logarithmic)</text>\n"
+             transform=\"rotate(-90 18 {beside})\">{unit} (logarithmic)</text>\n"
         )
     }
 }
 
-fn path(line: &Line, points: &[(f64, f64)], colour: &str, is_first: bool) -> String {
+fn path(kind: Kind, points: &[(f64, f64)], colour: &str) -> String {
     let steps: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
-    let dashes = if line.is_floor { " stroke-dasharray=\"6 4\"" } else { "" };
-    let width = if is_first { 3.0 } else { 1.6 };
+    let is_broken = matches!(kind, Kind::Floor | Kind::Variant);
+    let dashes = if is_broken { " stroke-dasharray=\"6 4\"" } else { "" };
+    let width = if kind == Kind::Ours { 3.0 } else { 1.6 };
     let steps = steps.join("L");
     format!(
         "<path d=\"M{steps}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\"{dashes}/>\n"
@@ -187,14 +214,14 @@ mod tests {
     fn lines_that_end_at_one_point_have_names_that_can_be_read() {
         let line = |name: &str| Line {
             name: name.to_string(),
-            points: vec![(0, 1e6), (500, 5e7)],
-            is_floor: false,
+            points: vec![(0, 1.0), (500, 50.0)],
+            kind: Kind::Peer(0),
         };
         let show = |value: f64| format!("{value}");
         let svg = draw("boot", "ms", &[line("one"), line("two"), line("three")], &show);
         let heights: Vec<f64> = svg
             .lines()
-            .filter(|text| text.contains(" 50000000<"))
+            .filter(|text| text.contains(" 50<"))
             .filter_map(|text| text.split("y=\"").nth(1)?.split('"').next()?.parse().ok())
             .collect();
         let apart = heights.windows(2).all(|pair| pair[1] - pair[0] > 13.0);

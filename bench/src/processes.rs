@@ -32,27 +32,34 @@ impl Processes {
         Ok(found)
     }
 
+    /// Of PID 1, and of those of the others that are still there: some may have been children on
+    /// their way to an exec.
+    fn sum(&self, of: impl Fn(u32) -> Result<u64>) -> Result<u64> {
+        let Some((&init, others)) = self.supervisors.split_first() else { return Ok(0) };
+        Ok(of(init)? + others.iter().filter_map(|&pid| of(pid).ok()).sum::<u64>())
+    }
+
     /// Nanoseconds on a processor, of all supervisors.
     pub fn processor(&self) -> Result<u64> {
-        self.supervisors.iter().map(|&pid| processor(pid)).sum()
+        self.sum(processor)
+    }
+
+    /// How often they have gone to sleep or been put aside: each wake-up ends in one of the two.
+    pub fn switches(&self) -> Result<u64> {
+        self.sum(switches)
+    }
+
+    /// A line of smaps_rollup, in bytes, of all supervisors.
+    pub fn memory(&self, line: &str) -> Result<u64> {
+        self.sum(|pid| memory(pid, line))
     }
 
     /// Whether all of them sleep. One that only waits for its turn uses no processor either.
     pub fn sleep(&self) -> bool {
         self.supervisors.iter().all(|&pid| {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-            status.contains("State:\tS")
+            status.is_empty() || status.contains("State:\tS")
         })
-    }
-
-    /// How often they have gone to sleep or been put aside: each wake-up ends in one of the two.
-    pub fn switches(&self) -> Result<u64> {
-        self.supervisors.iter().map(|&pid| switches(pid)).sum()
-    }
-
-    /// A line of smaps_rollup, in bytes, of all supervisors.
-    pub fn memory(&self, line: &str) -> Result<u64> {
-        self.supervisors.iter().map(|&pid| memory(pid, line)).sum()
     }
 }
 

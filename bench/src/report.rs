@@ -2,7 +2,7 @@
 
 use crate::bars;
 use crate::figures::{FIGURES, Figure, Unit, times};
-use crate::plot::{self, Line};
+use crate::plot::{self, Kind, Line};
 use crate::programs;
 use crate::samples::{Quartiles, Samples};
 use crate::systems;
@@ -132,8 +132,10 @@ fn section(samples: &Samples, figure: &Figure, results: &Path) -> Result<String>
     }
     if let Some(file) = figure.plot {
         let title = format!("{} (medians)", figure.title);
-        let lines: Vec<Line> = rows.iter().filter_map(|row| line(samples, name, row)).collect();
-        let svg = plot::draw(&title, figure.axis, &lines, &|value| figure.unit.show(value));
+        let lines: Vec<Line> = rows.iter().filter_map(|row| line(samples, figure, row)).collect();
+        let svg = plot::draw(&title, figure.axis, &lines, &|value| {
+            figure.unit.show(value * figure.unit.scale())
+        });
         fs::write(results.join(format!("{file}.svg")), svg)?;
         text.push_str(&format!("![{title}]({file}.svg)\n\n"));
     }
@@ -155,14 +157,25 @@ fn section(samples: &Samples, figure: &Figure, results: &Path) -> Result<String>
     Ok(text)
 }
 
-fn line(samples: &Samples, figure: &str, system: &str) -> Option<Line> {
-    let counts = samples.counts(figure);
-    let point = |&services: &usize| Some((services, samples.median(figure, services, system)?));
+fn line(samples: &Samples, figure: &Figure, system: &str) -> Option<Line> {
+    let counts = samples.counts(figure.figure);
+    let value = |services| samples.median(figure.figure, services, system);
+    let point = |&services: &usize| Some((services, value(services)? / figure.unit.scale()));
     let points: Vec<_> = counts.iter().filter_map(point).collect();
-    // The floor that makes files stands for itself in a table; a single point is no line.
-    let is_shown = points.len() > 1 && system != "floor with files";
-    let is_floor = system.starts_with("floor");
-    is_shown.then(|| Line { name: system.to_string(), points, is_floor })
+    let kind = match systems::named(system).ok()? {
+        // It makes files as well, and stands for itself in a table.
+        system if system.name == "floor with files" => return None,
+        system if system.is_floor() => Kind::Floor,
+        system if system.logs || system.full_environment => Kind::Variant,
+        system if system.is_ours() => Kind::Ours,
+        _ => {
+            let mut peers = systems::all().iter().filter(|system| system.package.is_some());
+            Kind::Peer(peers.position(|peer| peer.name == system)?)
+        }
+    };
+    // What ours costs with more to do is a question of memory; a single point is no line.
+    let is_shown = points.len() > 1 && (kind != Kind::Variant || figure.unit == Unit::Memory);
+    is_shown.then(|| Line { name: system.to_string(), points, kind })
 }
 
 fn cell(unit: Unit, quartiles: Quartiles, least: Option<f64>) -> String {
