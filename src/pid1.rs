@@ -109,6 +109,7 @@ impl Hands {
         loop {
             while let Some(action) = self.core.next(self.now()) {
                 if let Action::Exit(code) = action {
+                    self.directories.abandon_watches();
                     return code;
                 }
                 self.perform(action);

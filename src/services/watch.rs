@@ -3,6 +3,11 @@
 use super::Directories;
 use logic::contract::Event;
 use nix::sys::inotify::AddWatchFlags;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair,
+};
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd};
 
 impl Directories {
     /// Watch the service directory; where there is none, the directory it would appear in.
@@ -67,5 +72,21 @@ impl Directories {
         }
         events.dedup();
         events
+    }
+
+    /// We end now. Whoever closes an inotify descriptor waits some 15 ms in the kernel, until no
+    /// processor can be looking at its watches any more: longer than the whole of a quick stop. So
+    /// leave it to the kernel to close: one end of a pair of sockets goes through that very pair,
+    /// and the descriptor with it. Nobody can receive what only reaches itself (unix(7)): the
+    /// kernel's collector finds it once both ends are closed here.
+    pub fn abandon_watches(&mut self) {
+        let pair = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC);
+        let (Some(inotify), Ok((near, far))) = (self.inotify.take(), pair) else { return };
+        let passed = [inotify.as_fd().as_raw_fd(), far.as_raw_fd()];
+        let (bytes, passed) = ([IoSlice::new(&[0])], [ControlMessage::ScmRights(&passed)]);
+        // Where this is refused the end takes longer, and that is all.
+        let _ = sendmsg::<()>(near.as_raw_fd(), &bytes, &passed, MsgFlags::empty(), None);
+        // Before the pair: whoever closes it last is the one who waits.
+        drop(inotify);
     }
 }
