@@ -6,6 +6,7 @@ use crate::environment::Container;
 use crate::nested::Lock;
 use crate::notices::Said;
 use crate::processes::Fate;
+use crate::service::{Location, RUN};
 use crate::services::Directories;
 use crate::spawn::{Failures, Nursery, Place, Program, Stream};
 use crate::{notices, processes, say, services, spawn};
@@ -20,6 +21,7 @@ use logic::words::{Instant, Signal, shown_words};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::borrow::Cow;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -41,6 +43,8 @@ pub struct Hands {
     scripts: Vec<PathBuf>,
     said: Said,
     directories: Directories,
+    /// Of each `run` of a service.
+    words_of_run: [Vec<u8>; 1],
     terminal: bool,
     nursery: Nursery,
     failures: Failures,
@@ -85,6 +89,7 @@ impl Hands {
             scripts: Vec::new(),
             said: Said::default(),
             directories,
+            words_of_run: [RUN.to_vec()],
             terminal: plan.terminal,
             nursery,
             failures,
@@ -263,9 +268,8 @@ impl Hands {
     }
 
     fn scan(&mut self) {
-        for event in self.directories.scan() {
-            self.hear(event);
-        }
+        let now = self.now();
+        self.directories.scan(|event| self.core.handle(now, event));
     }
 
     fn publish(&mut self, id: ServiceId) {
@@ -305,9 +309,7 @@ impl Hands {
             Role::Script(Script { index, .. }) => {
                 self.scripts.get(index).is_some_and(|script| is_executable(script))
             }
-            Role::Service(id, program) => {
-                self.directories.get(id).is_some_and(|directory| directory.has(program))
-            }
+            Role::Service(id, program) => self.directories.has(id, program),
         };
         if !is_there {
             return self.core.not_there(self.now());
@@ -322,18 +324,18 @@ impl Hands {
         }
     }
 
-    fn words(&self, role: Role) -> Vec<Vec<u8>> {
-        match role {
-            Role::MainCommand => self.options.command.clone(),
+    fn words(&self, role: Role) -> Cow<'_, [Vec<u8>]> {
+        Cow::Owned(match role {
+            Role::MainCommand => return Cow::Borrowed(&self.options.command),
+            Role::Service(_, Part::Run) => return Cow::Borrowed(&self.words_of_run),
             Role::Script(Script { index, .. }) => {
                 let script = self.scripts.get(index).into_iter();
                 script.map(|path| path.as_os_str().as_encoded_bytes().to_vec()).collect()
             }
             Role::Service(id, program) => {
-                let directory = self.directories.get(id);
-                directory.map(|directory| directory.words(program)).unwrap_or_default()
+                self.directories.at(id).map(|at| at.words(program)).unwrap_or_default()
             }
-        }
+        })
     }
 
     fn program<'a>(&'a self, role: Role, words: &'a [Vec<u8>]) -> Program<'a> {
@@ -344,7 +346,7 @@ impl Hands {
             Role::Script(_) => Program { by_shell: false, ..program },
             Role::Service(id, _) => Program {
                 by_shell: false,
-                directory: self.directories.get(id).map(|directory| directory.path.as_path()),
+                directory: self.directories.at(id),
                 input: self.directories.input(id).map_or(Stream::Null, Stream::Of),
                 output: self.directories.output(id).map_or(Stream::Ours, Stream::Of),
                 ..program
@@ -359,7 +361,7 @@ impl Hands {
             &mut said,
             |role| match role {
                 Role::Service(id, _) => {
-                    self.directories.get(id).map(|one| one.name.clone()).unwrap_or_default()
+                    self.directories.at(id).map(Location::name).unwrap_or_default()
                 }
                 role => shown_words(self.words(role).get(..1).unwrap_or_default()),
             },

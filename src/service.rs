@@ -2,27 +2,26 @@
 
 use crate::supervise::Supervise;
 use logic::contract::{Program, ServiceId};
-use logic::words::Exit;
+use logic::words::{Exit, Shown};
 use nix::sys::inotify::WatchDescriptor;
-use nix::unistd::{AccessFlags, access};
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What tells one directory from another, whatever it is called: its device and its inode.
 pub type Identity = (u64, u64);
 
-/// A directory that is served.
+/// A directory that is served. There are hundreds: what can be told from something else is not in
+/// here, its path for one.
 pub struct Directory {
-    /// Its path, which a rename changes.
-    pub path: PathBuf,
-    /// Its name, as `sv` and messages say it.
-    pub name: String,
-    /// Whatever it is called.
+    /// Its number.
+    pub id: ServiceId,
+    /// The name of its file, which a rename changes; nothing for a log service.
+    pub name: Box<OsStr>,
+    /// Whatever it is called; a log service's is that of its service.
     pub identity: Identity,
-    /// A service's log service.
-    pub log: Option<ServiceId>,
-    /// It is the `log` of another.
-    pub is_log: bool,
+    /// Whom it belongs with.
+    pub kin: Kin,
     /// A log service's pipe: kept open at both ends, so that it survives either side's restart.
     pub pipe: Option<(OwnedFd, OwnedFd)>,
     /// What `sv` sees, once it is open.
@@ -33,15 +32,25 @@ pub struct Directory {
     pub is_gone: bool,
 }
 
+/// Whom a directory belongs with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kin {
+    /// Nobody.
+    None,
+    /// This is its log service.
+    Log(ServiceId),
+    /// It is the `log` of this one.
+    LogOf(ServiceId),
+}
+
 impl Directory {
     /// A directory that nobody can look at yet.
-    pub fn new(path: PathBuf, name: String, identity: Identity) -> Directory {
+    pub fn new(name: Box<OsStr>, identity: Identity, kin: Kin) -> Directory {
         Directory {
-            path,
+            id: ServiceId(0),
             name,
             identity,
-            log: None,
-            is_log: false,
+            kin,
             pipe: None,
             supervise: None,
             watch: None,
@@ -49,48 +58,75 @@ impl Directory {
         }
     }
 
-    /// It was renamed: what stands in it has gone with it.
-    pub fn rename(&mut self, path: PathBuf, name: String) {
-        if let Some(supervise) = self.supervise.as_mut() {
-            supervise.rename(&self.path, &path);
-        }
-        self.path = path;
-        self.name = name;
-    }
-
-    /// Whether the script is there to be started. `run` is always tried, so that it is said why
-    /// not; as with runit, `finish` has to be readable, and `control/X` executable. Nothing is
-    /// opened: that could take for ever, and this is PID 1.
-    pub fn has(&self, program: Program) -> bool {
-        let file = self.path.join(script(program));
-        match program {
-            Program::Run => true,
-            Program::Finish(..) => access(&file, AccessFlags::R_OK).is_ok(),
-            Program::Control(_) => access(&file, AccessFlags::X_OK).is_ok(),
+    /// Its log service, if it has one.
+    pub fn log(&self) -> Option<ServiceId> {
+        match self.kin {
+            Kin::Log(log) => Some(log),
+            Kin::None | Kin::LogOf(_) => None,
         }
     }
 
-    /// The words to start it with.
-    pub fn words(&self, program: Program) -> Vec<Vec<u8>> {
-        let mut words = vec![script(program).into_bytes()];
-        if let Program::Finish(exit, pid) = program {
-            // runit's two; then, as s6 has them, the name and the process group.
-            let (code, signal) = match exit {
-                Exit::Code(code) => (i32::from(code), 0),
-                Exit::Signal(signal) => (-1, signal.0),
-            };
-            let more = [code.to_string(), signal.to_string(), self.name.clone(), pid.to_string()];
-            words.extend(more.map(String::into_bytes));
-        }
-        words
+    /// Whether it is the `log` of another.
+    pub fn is_log(&self) -> bool {
+        matches!(self.kin, Kin::LogOf(_))
     }
 }
 
-/// The file of a program, seen from the service directory.
-fn script(program: Program) -> String {
-    match program {
-        Program::Run => "./run".to_string(),
-        Program::Finish(..) => "./finish".to_string(),
-        Program::Control(letter) => format!("./control/{}", char::from(letter)),
+/// Where a directory is: its path, in the pieces that are kept of it.
+#[derive(Clone, Copy)]
+pub struct Location<'a> {
+    /// Where all service directories are.
+    pub root: &'a Path,
+    /// The name of the service directory.
+    pub service: &'a OsStr,
+    /// It is the `log` in it.
+    pub is_log: bool,
+}
+
+impl Location<'_> {
+    /// In one piece.
+    pub fn path(self) -> PathBuf {
+        let mut path = self.root.join(self.service);
+        if self.is_log {
+            path.push("log");
+        }
+        path
+    }
+
+    /// As `sv` and messages say it.
+    pub fn name(self) -> String {
+        let name = Shown(self.service.as_encoded_bytes());
+        if self.is_log { format!("{name}/log") } else { name.to_string() }
+    }
+
+    /// The words to start a program of it with.
+    pub fn words(self, program: Program) -> Vec<Vec<u8>> {
+        let (exit, pid) = match program {
+            Program::Run => return vec![RUN.to_vec()],
+            Program::Control(letter) => return vec![[b"./control/", &[letter][..]].concat()],
+            Program::Finish(exit, pid) => (exit, pid),
+        };
+        // runit's two; then, as s6 has them, the name and the process group.
+        let (code, signal) = match exit {
+            Exit::Code(code) => (i32::from(code), 0),
+            Exit::Signal(signal) => (-1, signal.0),
+        };
+        let (code, signal) = (code.to_string(), signal.to_string());
+        let words = ["./finish".to_string(), code, signal, self.name(), pid.to_string()];
+        words.map(String::into_bytes).to_vec()
+    }
+}
+
+/// The one word of a `run`.
+pub const RUN: &[u8] = b"./run";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hundreds_of_services_take_little_room() {
+        // With its own eight bytes glibc's allocator makes a piece of 96 of that.
+        assert!(size_of::<Directory>() <= 88, "{} bytes", size_of::<Directory>());
     }
 }

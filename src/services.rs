@@ -2,22 +2,23 @@
 
 use crate::doing::Doing;
 use crate::say;
-use crate::service::{Directory, Identity};
+use crate::service::{Directory, Identity, Kin, Location};
 use crate::supervise::{Elsewhere, Supervise};
-use logic::contract::{Event, ServiceId, Shape};
+use logic::contract::{Event, Program, ServiceId, Shape};
 use logic::status::Status;
 use logic::verbs::Verb;
-use logic::words::Shown;
 use nix::fcntl::OFlag;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
-use nix::unistd::pipe2;
-use std::collections::{BTreeMap, BTreeSet};
+use nix::sys::stat::{FileStat, SFlag, stat};
+use nix::unistd::{AccessFlags, access, pipe2};
+use std::cell::RefCell;
+use std::ffi::CStr;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
+mod look;
 mod watch;
 
 /// Descriptors kept free for everything else.
@@ -28,7 +29,13 @@ pub const FIRST: u64 = 16;
 /// All of them.
 pub struct Directories {
     root: PathBuf,
-    known: BTreeMap<ServiceId, Directory>,
+    /// In rising order of their numbers. Each stands alone: a list of them that grows would be
+    /// copied, and leave a hole in memory as long as itself.
+    #[allow(clippy::vec_box)]
+    known: Vec<Box<Directory>>,
+    /// Where a path is put together to be looked at. Services are started one after the other, and
+    /// each page that we write between two forks is copied: so it is always the same one.
+    path: RefCell<Vec<u8>>,
     next: u32,
     inotify: Option<Inotify>,
     root_watch: Option<WatchDescriptor>,
@@ -49,7 +56,8 @@ impl Directories {
     pub fn new(limit: u64, epoll: &Epoll, token: u64) -> Directories {
         let mut all = Directories {
             root: PathBuf::new(),
-            known: BTreeMap::new(),
+            known: Vec::new(),
+            path: RefCell::default(),
             next: 0,
             inotify: Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok(),
             root_watch: None,
@@ -85,143 +93,37 @@ impl Directories {
         }
     }
 
-    /// Look at the directories: what is there, and what is there no longer.
-    pub fn scan(&mut self) -> Vec<Event> {
-        if self.root_watch.is_none() || !self.root_is_there {
-            self.unwatch_root();
-            self.watch_root();
-        }
-        let mut events = Vec::new();
-        let mut there = self.look();
-        for (&id, directory) in self.known.iter_mut().filter(|(_, known)| !known.is_log) {
-            // One that is gone has left its number to others.
-            let found = if directory.is_gone { None } else { there.remove(&directory.identity) };
-            match found {
-                Some((name, path)) => {
-                    directory.rename(path, name);
-                    let down = directory.path.join("down").exists();
-                    let log = directory.log.map(|log| (log, false));
-                    events.push(Event::Found(id, Shape { down, log }));
-                }
-                None => {
-                    directory.is_gone = true;
-                    events.push(Event::Lost(id));
-                }
-            }
-        }
-        self.lose_logs();
-        self.rename_logs(&mut events);
-        for id in self.known.keys().copied().collect::<Vec<_>>() {
-            events.extend(self.look_for_log(id));
-        }
-        let mut new: Vec<_> = there.into_iter().collect();
-        new.sort_by(|(_, (a, _)), (_, (b, _))| a.cmp(b));
-        self.waiting = false;
-        let taken: BTreeSet<String> = self.known.values().map(|known| known.name.clone()).collect();
-        for (identity, (name, path)) in new {
-            if taken.contains(&name) {
-                // Its predecessor has to end first.
-                self.waiting = true;
-                continue;
-            }
-            events.push(self.add(identity, name, path));
-        }
-        events
-    }
-
-    /// What is there now.
-    fn look(&mut self) -> BTreeMap<Identity, (String, PathBuf)> {
-        let mut there: BTreeMap<Identity, (String, PathBuf)> = BTreeMap::new();
-        let mut names: Vec<_> = fs::read_dir(&self.root)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|e| e.file_name())
-            .collect();
-        names.sort();
-        for name in names {
-            let path = self.root.join(&name);
-            let name = Shown(name.as_encoded_bytes()).to_string();
-            let Ok(meta) = fs::metadata(&path) else { continue };
-            if name.starts_with('.') || !meta.is_dir() {
-                continue;
-            }
-            let identity = (meta.dev(), meta.ino());
-            if let Some((other, _)) = there.get(&identity) {
-                let line = format!("{name} is the directory of {other}; it is served once");
-                self.say_once(&line);
-                continue;
-            }
-            there.insert(identity, (name, path));
-        }
-        there
-    }
-
-    /// With a service directory goes its log service.
-    fn lose_logs(&mut self) {
-        let gone: Vec<ServiceId> = self
-            .known
-            .values()
-            .filter(|known| known.is_gone)
-            .filter_map(|known| known.log)
-            .collect();
-        for log in gone {
-            if let Some(log) = self.known.get_mut(&log) {
-                log.is_gone = true;
-            }
-        }
-    }
-
-    /// A log service goes where its service goes.
-    fn rename_logs(&mut self, events: &mut [Event]) {
-        for event in events {
-            let Event::Found(id, Shape { log: Some((log, down)), .. }) = event else { continue };
-            let Some(service) = self.known.get(id) else { continue };
-            let (name, path) = (format!("{}/log", service.name), service.path.join("log"));
-            if let Some(directory) = self.known.get_mut(log) {
-                *down = path.join("down").exists();
-                directory.rename(path, name);
-            }
-        }
-    }
-
-    fn add(&mut self, identity: Identity, name: String, path: PathBuf) -> Event {
-        let down = path.join("down").exists();
-        let id = self.insert(Directory::new(path, name, identity));
-        Event::Found(id, Shape { down, log: self.add_log(id) })
-    }
-
     /// A service's log service, if it has come since the service was found: whoever makes a service
     /// directory makes `log` in it a moment later.
     pub fn look_for_log(&mut self, id: ServiceId) -> Option<Event> {
-        let wants_one = |known: &&Directory| !known.is_log && !known.is_gone && known.log.is_none();
-        let directory = self.known.get(&id).filter(wants_one)?;
-        let down = directory.path.join("down").exists();
+        let known = self.get(id)?;
+        if known.kin != Kin::None || known.is_gone {
+            return None;
+        }
         let log = self.add_log(id)?;
+        let down = self.is_there_in(id, "down");
         Some(Event::Found(id, Shape { down, log: Some(log) }))
     }
 
     fn add_log(&mut self, id: ServiceId) -> Option<(ServiceId, bool)> {
-        let service = self.known.get(&id)?;
-        let path = service.path.join("log");
-        if !path.is_dir() {
-            return None;
-        }
-        let (name, identity) = (format!("{}/log", service.name), service.identity);
-        let down = path.join("down").exists();
+        self.ask_in(id, &[b"log"], stat).filter(is_directory)?;
+        let name = Location { is_log: true, ..self.at(id)? }.name();
+        let identity = self.get(id)?.identity;
         let pipe = self.pipe(&name);
-        let log = Directory { pipe, is_log: true, ..Directory::new(path, name, identity) };
-        let log = self.insert(log);
-        if let Some(service) = self.known.get_mut(&id) {
-            service.log = Some(log);
+        let log = Directory::new(Box::default(), identity, Kin::LogOf(id));
+        let log = self.insert(Directory { pipe, ..log });
+        if let Some(service) = self.get_mut(id) {
+            service.kin = Kin::Log(log);
         }
-        Some((log, down))
+        Some((log, self.is_there_in(log, "down")))
     }
 
     fn insert(&mut self, directory: Directory) -> ServiceId {
         let id = ServiceId(self.next);
         self.next = self.next.wrapping_add(1);
-        self.known.insert(id, directory);
+        if let Err(at) = self.known.binary_search_by_key(&id, |known| known.id) {
+            self.known.insert(at, Box::new(Directory { id, ..directory }));
+        }
         id
     }
 
@@ -238,7 +140,7 @@ impl Directories {
     pub fn open(&mut self, epoll: &Epoll) -> Vec<ServiceId> {
         self.open = true;
         // A log service before its service: whoever may ask the one finds the other.
-        let all: Vec<ServiceId> = self.known.keys().rev().copied().collect();
+        let all: Vec<ServiceId> = self.known.iter().rev().map(|known| known.id).collect();
         for &id in &all {
             self.open_one(id, epoll);
         }
@@ -246,48 +148,44 @@ impl Directories {
     }
 
     fn open_one(&mut self, id: ServiceId, epoll: &Epoll) {
-        let Some(directory) = self.known.get_mut(&id) else { return };
-        let opened = Supervise::open(&directory.path, &directory.name, &mut self.elsewhere)
-            .and_then(|supervise| {
-                let event = EpollEvent::new(EpollFlags::EPOLLIN, FIRST + u64::from(id.0));
-                let added = epoll.add(supervise.control().as_fd(), event);
-                added.doing("wait for", supervise.directory()).map(|()| supervise)
-            });
+        let Some((path, name)) = self.at(id).map(|at| (at.path(), at.name())) else { return };
+        let opened = Supervise::open(&path, &name, &mut self.elsewhere).and_then(|supervise| {
+            let event = EpollEvent::new(EpollFlags::EPOLLIN, FIRST + u64::from(id.0));
+            let added = epoll.add(supervise.control().as_fd(), event);
+            added.doing("wait for", &supervise.directory(&path)).map(|()| supervise)
+        });
         match opened {
             Ok(supervise) if descriptor(supervise.control()) > self.limit => {
-                let line = format!(
-                    "{}: no descriptor is left for it; it runs, but sv cannot control it",
-                    directory.name
-                );
-                self.say_once(&line);
+                self.say_once(&format!(
+                    "{name}: no descriptor is left for it; it runs, but sv cannot control it"
+                ));
             }
             Ok(supervise) => {
                 let gone = AddWatchFlags::IN_DELETE | AddWatchFlags::IN_DELETE_SELF;
                 let watch = self
                     .inotify
                     .as_ref()
-                    .and_then(|inotify| inotify.add_watch(supervise.directory(), gone).ok());
-                directory.watch = watch;
-                directory.supervise = Some(supervise);
+                    .and_then(|inotify| inotify.add_watch(&supervise.directory(&path), gone).ok());
+                if let Some(known) = self.get_mut(id) {
+                    known.watch = watch;
+                    known.supervise = Some(supervise);
+                }
             }
-            Err(error) => {
-                let line = format!("{error}; it runs, but sv cannot control it");
-                self.say_once(&line);
-            }
+            Err(error) => self.say_once(&format!("{error}; it runs, but sv cannot control it")),
         }
     }
 
     /// Show what is seen of a service. One that nobody can look at yet is opened first.
     pub fn publish(&mut self, id: ServiceId, status: &Status, epoll: &Epoll) -> Option<Event> {
         // Another directory may be where its own was.
-        if !self.open || self.known.get(&id).is_none_or(|known| known.is_gone) {
+        if !self.open || self.service(id)?.is_gone {
             return None;
         }
-        if self.known.get(&id).is_some_and(|directory| directory.supervise.is_none()) {
+        if self.get(id)?.supervise.is_none() {
             self.open_one(id, epoll);
         }
-        let supervise = self.known.get(&id).and_then(|directory| directory.supervise.as_ref());
-        let error = supervise?.publish(status).err()?;
+        let path = self.at(id)?.path();
+        let error = self.get(id)?.supervise.as_ref()?.publish(&path, status).err()?;
         if !self.is_there(id) {
             return None;
         }
@@ -297,7 +195,7 @@ impl Directories {
 
     /// What came through `control`.
     pub fn read(&mut self, id: ServiceId) -> Vec<Event> {
-        let supervise = self.known.get_mut(&id).and_then(|known| known.supervise.as_mut());
+        let supervise = self.get_mut(id).and_then(|known| known.supervise.as_mut());
         let bytes = supervise.map(Supervise::read).unwrap_or_default();
         let verbs = bytes.into_iter().filter_map(Verb::from_byte);
         verbs.map(|verb| Event::Verb(id, verb)).collect()
@@ -308,7 +206,7 @@ impl Directories {
         if !self.is_there(id) {
             return;
         }
-        if let Some(directory) = self.known.get_mut(&id) {
+        if let Some(directory) = self.get_mut(id) {
             directory.supervise = None;
             directory.watch = None;
         }
@@ -317,22 +215,24 @@ impl Directories {
 
     /// Whether the directory that was found is where it was, and no other in its place.
     fn is_there(&self, id: ServiceId) -> bool {
-        let Some(known) = self.known.get(&id).filter(|known| !known.is_gone) else { return false };
-        let service = if known.is_log { known.path.parent() } else { Some(known.path.as_path()) };
-        let found = service.and_then(|service| fs::metadata(service).ok());
-        found.is_some_and(|found| (found.dev(), found.ino()) == known.identity)
+        let Some(service) = self.service(id).filter(|service| !service.is_gone) else {
+            return false;
+        };
+        let found = self.ask_in(service.id, &[], stat);
+        found.is_some_and(|found| identity(&found) == service.identity)
     }
 
     /// Close our ends of the pipe to a log service: its end of file.
     pub fn close_log(&mut self, id: ServiceId) {
-        if let Some(directory) = self.known.get_mut(&id) {
+        if let Some(directory) = self.get_mut(id) {
             directory.pipe = None;
         }
     }
 
     /// Close what is held for a service. Whether another waits for its place.
     pub fn forget(&mut self, id: ServiceId) -> bool {
-        let Some(directory) = self.known.remove(&id) else { return false };
+        let Some(at) = self.position(id) else { return false };
+        let directory = self.known.remove(at);
         if let (Some(inotify), Some(watch)) = (&self.inotify, directory.watch) {
             // The directory may be gone, and the watch with it.
             let _ = inotify.rm_watch(watch);
@@ -340,23 +240,99 @@ impl Directories {
         self.waiting
     }
 
-    /// One of them.
-    pub fn get(&self, id: ServiceId) -> Option<&Directory> {
-        self.known.get(&id)
+    fn position(&self, id: ServiceId) -> Option<usize> {
+        self.known.binary_search_by_key(&id, |known| known.id).ok()
+    }
+
+    fn get(&self, id: ServiceId) -> Option<&Directory> {
+        self.known.get(self.position(id)?).map(Box::as_ref)
+    }
+
+    fn get_mut(&mut self, id: ServiceId) -> Option<&mut Directory> {
+        let at = self.position(id)?;
+        self.known.get_mut(at).map(Box::as_mut)
+    }
+
+    /// It, or the one whose log service it is.
+    fn service(&self, id: ServiceId) -> Option<&Directory> {
+        let known = self.get(id)?;
+        match known.kin {
+            Kin::LogOf(service) => self.get(service),
+            Kin::None | Kin::Log(_) => Some(known),
+        }
+    }
+
+    /// Where one of them is.
+    pub fn at(&self, id: ServiceId) -> Option<Location<'_>> {
+        let (known, service) = (self.get(id)?, self.service(id)?);
+        Some(Location { root: &self.root, service: &service.name, is_log: known.is_log() })
+    }
+
+    /// Whether a script is there to be started. `run` is always tried, so that it is said why not;
+    /// as with runit, `finish` has to be readable, and `control/X` executable. Nothing is opened:
+    /// that could take for ever, and this is PID 1.
+    pub fn has(&self, id: ServiceId, program: Program) -> bool {
+        let may =
+            |pieces: &[&[u8]], flags| self.ask_in(id, pieces, |file| access(file, flags)).is_some();
+        match program {
+            Program::Run => self.get(id).is_some(),
+            Program::Finish(..) => may(&[b"finish"], AccessFlags::R_OK),
+            Program::Control(letter) => may(&[b"control/", &[letter]], AccessFlags::X_OK),
+        }
+    }
+
+    fn is_there_in(&self, id: ServiceId, file: &str) -> bool {
+        self.ask_in(id, &[file.as_bytes()], stat).is_some()
+    }
+
+    /// Ask the kernel about a directory, or about a file in it whose name is in pieces.
+    fn ask_in<T>(
+        &self,
+        id: ServiceId,
+        file: &[&[u8]],
+        question: impl FnOnce(&CStr) -> nix::Result<T>,
+    ) -> Option<T> {
+        self.ask(self.at(id)?, file, question)
+    }
+
+    fn ask<T>(
+        &self,
+        at: Location<'_>,
+        file: &[&[u8]],
+        question: impl FnOnce(&CStr) -> nix::Result<T>,
+    ) -> Option<T> {
+        let path = &mut *self.path.borrow_mut();
+        path.clear();
+        path.extend_from_slice(at.root.as_os_str().as_encoded_bytes());
+        path.push(b'/');
+        path.extend_from_slice(at.service.as_encoded_bytes());
+        path.extend_from_slice(if at.is_log { b"/log/" } else { b"/" });
+        for piece in file {
+            path.extend_from_slice(piece);
+        }
+        path.push(0);
+        question(CStr::from_bytes_with_nul(path).ok()?).ok()
     }
 
     /// What a service reads, if it is a log service: its pipe.
     pub fn input(&self, id: ServiceId) -> Option<BorrowedFd<'_>> {
-        let pipe = self.known.get(&id)?.pipe.as_ref()?;
+        let pipe = self.get(id)?.pipe.as_ref()?;
         Some(pipe.0.as_fd())
     }
 
     /// Where a service writes, if it has a log service: that one's pipe.
     pub fn output(&self, id: ServiceId) -> Option<BorrowedFd<'_>> {
-        let log = self.known.get(&id)?.log?;
-        let pipe = self.known.get(&log)?.pipe.as_ref()?;
+        let pipe = self.get(self.get(id)?.log()?)?.pipe.as_ref()?;
         Some(pipe.1.as_fd())
     }
+}
+
+fn is_directory(file: &FileStat) -> bool {
+    file.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()
+}
+
+fn identity(file: &FileStat) -> Identity {
+    (file.st_dev, file.st_ino)
 }
 
 fn descriptor(file: &fs::File) -> u64 {

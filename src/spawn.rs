@@ -4,6 +4,7 @@
 //! everything. So nobody waits here either: a child that cannot become its program writes what
 //! failed into a pipe that all children share, and ends with the status a shell would give.
 
+use crate::service::Location;
 use logic::environment::Environment;
 use logic::exec::{Deed, Errno, Look, is_text, reason};
 use logic::words::{Pid, Shown};
@@ -11,7 +12,7 @@ use nix::errno::Errno as Failure;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{ForkResult, fork, getpid, pipe2};
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::Read;
@@ -20,7 +21,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 mod ask;
 mod child;
@@ -69,8 +69,8 @@ pub struct Program<'a> {
     pub words: &'a [Vec<u8>],
     /// All it gets of an environment.
     pub environment: &'a Environment,
-    /// Where it is started; ours where there is none.
-    pub directory: Option<&'a Path>,
+    /// Where it is started; where we are, if nowhere else.
+    pub directory: Option<Location<'a>>,
     /// What it reads.
     pub input: Stream<'a>,
     /// Where it writes.
@@ -127,7 +127,7 @@ impl Program<'_> {
 
     fn reason(&self, errno: Errno) -> String {
         let system = || describe(errno).to_string();
-        let from = self.directory.unwrap_or(Path::new(""));
+        let from = self.directory.map(Location::path).unwrap_or_default();
         let mut candidates = self.candidates().into_iter().map(|file| from.join(file));
         let found = candidates.find(|candidate| candidate.exists());
         let Some(found) = found else {
@@ -193,6 +193,9 @@ pub fn replace(program: &Program<'_>) -> Errno {
     Errno(failure as i32)
 }
 
+/// An environment, and how execve(2) takes it.
+type Last = Option<(Environment, Box<[CString]>)>;
+
 /// What every birth needs.
 pub struct Nursery {
     /// Where children write what failed.
@@ -202,7 +205,7 @@ pub struct Nursery {
     /// How many descriptors we may have, and how many our children shall be told.
     limits: (u64, Option<(u64, u64)>),
     /// The environment that was passed on last.
-    last: RefCell<Option<(Environment, Rc<[CString]>)>>,
+    last: RefCell<Last>,
     /// The signals we ignore, or were born ignoring: children shall not.
     ignored: Vec<i32>,
 }
@@ -241,7 +244,11 @@ impl Nursery {
     // The one exception to the rule: a fork, and what its child does until it is another program.
     #[allow(unsafe_code)]
     pub fn start(&self, program: &Program<'_>) -> Result<Pid, Errno> {
-        let prepared = self.prepare(program).ok_or(Errno(Failure::EINVAL as i32))?;
+        let unfit = Errno(Failure::EINVAL as i32);
+        if program.words.iter().any(|word| word.contains(&0)) {
+            return Err(unfit);
+        }
+        let variables = self.variables(program.environment).ok_or(unfit)?;
         // SAFETY: we have one thread, so the child may do what a process may: no lock is held by a
         // thread that the fork left behind. signal() only ever sets the default, and _exit() ends
         // the child without running what belongs to the parent.
@@ -253,7 +260,7 @@ impl Nursery {
                     for &signal in &self.ignored {
                         nix::libc::signal(signal, nix::libc::SIG_DFL);
                     }
-                    let Err((deed, failure)) = prepared.become_program();
+                    let Err((deed, failure)) = self.prepare(program, &variables).become_program();
                     let status = self.report(deed, failure);
                     nix::libc::_exit(status)
                 }
@@ -261,35 +268,33 @@ impl Nursery {
         }
     }
 
-    fn prepare<'a>(&'a self, program: &Program<'a>) -> Option<Prepared<'a>> {
-        let words = program.words.iter().map(|word| CString::new(word.as_slice()).ok());
-        Some(Prepared {
-            words: words.collect::<Option<_>>()?,
-            variables: self.variables(program.environment)?,
+    /// In the child: every page that we would write before the fork would be copied after it.
+    fn prepare<'a>(&'a self, program: &Program<'a>, variables: &'a [CString]) -> Prepared<'a> {
+        let words = program.words.iter().map(|word| CString::new(word.as_slice()));
+        Prepared {
+            words: words.map(Result::unwrap_or_default).collect(),
+            variables,
             candidates: program.candidates(),
             limits: self.limits.1,
-            directory: program.directory,
+            directory: program.directory.map(Location::path),
             input: self.descriptor(program.input),
             output: self.descriptor(program.output),
             place: program.place,
             by_shell: program.by_shell,
-        })
+        }
     }
 
-    /// The environment as execve(2) takes it. Hundreds of services share one: it is made once, and
-    /// what a fork has to copy is less.
-    fn variables(&self, environment: &Environment) -> Option<Rc<[CString]>> {
-        let mut last = self.last.borrow_mut();
-        if let Some((of, variables)) = last.as_ref()
-            && of == environment
-        {
-            return Some(variables.clone());
+    /// The environment as execve(2) takes it. Hundreds of services share one: it is made once.
+    fn variables(&self, environment: &Environment) -> Option<Ref<'_, [CString]>> {
+        if self.last.borrow().as_ref().is_none_or(|(of, _)| of != environment) {
+            let pairs = environment.iter();
+            let variables =
+                pairs.map(|(name, value)| CString::new([name, b"=", value].concat()).ok());
+            let variables = variables.collect::<Option<_>>()?;
+            *self.last.borrow_mut() = Some((environment.clone(), variables));
         }
-        let variables =
-            environment.iter().map(|(name, value)| CString::new([name, b"=", value].concat()).ok());
-        let variables: Rc<[CString]> = variables.collect::<Option<_>>()?;
-        *last = Some((environment.clone(), variables.clone()));
-        Some(variables)
+        let last = self.last.borrow();
+        Ref::filter_map(last, |last| last.as_ref().map(|(_, variables)| &**variables)).ok()
     }
 
     fn descriptor<'a>(&'a self, stream: Stream<'a>) -> Option<BorrowedFd<'a>> {

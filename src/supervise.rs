@@ -28,7 +28,8 @@ const BYTES: usize = 64;
 
 /// What is held open for one service.
 pub struct Supervise {
-    directory: PathBuf,
+    /// Where it stands, if not in the service directory.
+    elsewhere: Option<Box<PathBuf>>,
     /// Opened for reading and writing, so that it never reports the end of a writer.
     control: File,
     /// Only where `ok` is a FIFO of its own: an image may let somebody ask, but not command.
@@ -48,7 +49,8 @@ impl Supervise {
             Err(error) => {
                 let Some(other) = elsewhere.place(name) else { return Err(error) };
                 make_directory(&other).doing("make", &other)?;
-                Supervise::open_in(&other)
+                let supervise = Supervise::open_in(&other)?;
+                Ok(Supervise { elsewhere: Some(Box::new(other)), ..supervise })
             }
         }
     }
@@ -65,7 +67,7 @@ impl Supervise {
         let held = open_fifo(&control)?;
         let ok = if is_ready || same(&control, &ok) { None } else { Some(open_fifo(&ok)?) };
         let lock = directory.join("lock");
-        let file = open_lock(&lock).doing("open", &lock)?;
+        let file = open_lock(&lock, is_ready).doing("open", &lock)?;
         let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Some(lock),
             Err((_, errno)) => {
@@ -75,19 +77,15 @@ impl Supervise {
                 None
             }
         };
-        Ok(Supervise { directory: directory.to_path_buf(), control: held, _ok: ok, _lock: lock })
+        Ok(Supervise { elsewhere: None, control: held, _ok: ok, _lock: lock })
     }
 
-    /// The service directory is called `new` now: so is what stands in it.
-    pub fn rename(&mut self, old: &Path, new: &Path) {
-        if let Ok(inside) = self.directory.strip_prefix(old) {
-            self.directory = new.join(inside);
+    /// Where it stands, that of a service directory.
+    pub fn directory(&self, service: &Path) -> PathBuf {
+        match &self.elsewhere {
+            Some(elsewhere) => elsewhere.to_path_buf(),
+            None => service.join("supervise"),
         }
-    }
-
-    /// Where it stands.
-    pub fn directory(&self) -> &Path {
-        &self.directory
     }
 
     /// The descriptor to wait for.
@@ -102,47 +100,47 @@ impl Supervise {
         bytes.get(..count).unwrap_or_default().to_vec()
     }
 
-    /// Show the status: each of the three files is replaced whole.
+    /// Show the status of a service directory: each of the three files is replaced whole.
     ///
     /// # Errors
     /// The first that could not be.
-    pub fn publish(&self, status: &Status) -> Result<(), Error> {
+    pub fn publish(&self, service: &Path, status: &Status) -> Result<(), Error> {
+        let directory = &self.directory(service);
         let pid = status.pid_text();
-        let stat = status.stat_text();
+        let (status, stat) = (status.to_bytes(), status.stat_text());
         // The one that `sv` reads comes first. On a full disk, where nothing new can be made, it is
         // written over: it is as long as it was, and one write puts all of it.
-        let shown = self.replace("status", &status.to_bytes());
-        let shown = shown.or_else(|error| self.overwrite("status", &status.to_bytes(), error));
-        let rest = self.replace("pid", pid.as_bytes());
-        shown.and(rest).and(self.replace("stat", stat.as_bytes()))
+        let shown = replace(directory, "status", &status);
+        let shown = shown.or_else(|error| overwrite(&directory.join("status"), &status, error));
+        let rest = replace(directory, "pid", pid.as_bytes());
+        shown.and(rest).and(replace(directory, "stat", stat.as_bytes()))
     }
+}
 
-    fn overwrite(&self, name: &str, contents: &[u8], why: Error) -> Result<(), Error> {
-        let path = self.directory.join(name);
-        let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let file = File::options().write(true).custom_flags(flags.bits()).open(path);
-        let is_same = |file: &File| {
-            let length = u64::try_from(contents.len()).unwrap_or(u64::MAX);
-            file.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == length)
-        };
-        match file {
-            Ok(mut file) if is_same(&file) => file.write_all(contents).map_err(|_| why),
-            Ok(_) | Err(_) => Err(why),
-        }
+fn overwrite(path: &Path, contents: &[u8], why: Error) -> Result<(), Error> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = File::options().write(true).custom_flags(flags.bits()).open(path);
+    let is_same = |file: &File| {
+        let length = u64::try_from(contents.len()).unwrap_or(u64::MAX);
+        file.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == length)
+    };
+    match file {
+        Ok(mut file) if is_same(&file) => file.write_all(contents).map_err(|_| why),
+        Ok(_) | Err(_) => Err(why),
     }
+}
 
-    fn replace(&self, name: &str, contents: &[u8]) -> Result<(), Error> {
-        let path = self.directory.join(name);
-        let new = self.directory.join(format!("{name}.new"));
-        let mut file = create(&new).doing("write", &new)?;
-        let written = file.write_all(contents).doing("write", &new);
-        if written.is_err() {
-            // Half of it is of no use to anybody.
-            let _ = fs::remove_file(&new);
-        }
-        written?;
-        fs::rename(&new, &path).doing("write", &path)
+fn replace(directory: &Path, name: &str, contents: &[u8]) -> Result<(), Error> {
+    let path = directory.join(name);
+    let new = directory.join(format!("{name}.new"));
+    let mut file = create(&new).doing("write", &new)?;
+    let written = file.write_all(contents).doing("write", &new);
+    if written.is_err() {
+        // Half of it is of no use to anybody.
+        let _ = fs::remove_file(&new);
     }
+    written?;
+    fs::rename(&new, &path).doing("write", &path)
 }
 
 /// Make what is missing in a directory that may have been there, and take away what is not true any
@@ -174,8 +172,8 @@ fn create(path: &Path) -> std::io::Result<File> {
 }
 
 /// The file that is locked; one that is there keeps its mode.
-fn open_lock(path: &Path) -> std::io::Result<File> {
-    if fs::symlink_metadata(path).is_ok_and(|file| !file.is_file()) {
+fn open_lock(path: &Path, is_new: bool) -> std::io::Result<File> {
+    if !is_new && fs::symlink_metadata(path).is_ok_and(|file| !file.is_file()) {
         fs::remove_file(path)?;
     }
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;

@@ -282,7 +282,7 @@ fn down_keeps_a_service_down_until_it_is_asked_for() {
         it.sv("up web");
         it.until_is("run", "web");
         assert!(it.exists("/etc/service/web/down"));
-        it.sh("kill $(cat /etc/service/web/supervise/pid); rm /up");
+        it.sh("rm /up; kill $(cat /etc/service/web/supervise/pid)");
         it.until_there("/up");
     }
 }

@@ -1,7 +1,7 @@
 //! The one process of ours that runs beside the services: a script, or the main command.
 
 use crate::contract::{Action, Notice, Role};
-use crate::ending::{Ending, Owed, UNKILLABLE};
+use crate::ending::{Ending, Owed};
 use crate::words::{Instant, Pid, Signal};
 use core::time::Duration;
 
@@ -42,7 +42,7 @@ impl Child {
         self.owed.add(Signal::TERM);
         self.owed.add(Signal::CONT);
         self.maybe_deaf = terminal;
-        self.ending = Ending::Asked { kill_at: patience.and_then(|wait| now.after(wait)) };
+        self.ending = Ending::asked(patience.and_then(|wait| now.after(wait)));
         Action::Say(Notice::ShuttingDown(self.role, self.pid))
     }
 
@@ -57,7 +57,7 @@ impl Child {
         match self.ending {
             Ending::Asked { .. } if hurry || self.ending.is_due(now) => {
                 self.owed.add(Signal::KILL);
-                self.ending = Ending::Killed { gone_by: now.after(UNKILLABLE) };
+                self.ending = Ending::killed(now);
                 Next::Do(Action::Say(Notice::Forcing(self.role, self.pid)))
             }
             Ending::Killed { .. } if self.ending.is_due(now) => Next::GiveUp,

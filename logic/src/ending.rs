@@ -1,6 +1,6 @@
 //! How a process is brought to its end: asked, waited for with patience, killed.
 
-use crate::words::{Instant, Signal};
+use crate::words::{Instant, Kept, Signal};
 use core::time::Duration;
 
 /// The least time between two starts of a program that ends by itself, and how long until a fork
@@ -20,22 +20,32 @@ pub enum Ending {
     /// It was told to end; `None` waits for ever.
     Asked {
         /// When patience is over.
-        kill_at: Option<Instant>,
+        kill_at: Option<Kept>,
     },
     /// It got KILL.
     Killed {
         /// When to go on without it.
-        gone_by: Option<Instant>,
+        gone_by: Option<Kept>,
     },
 }
 
 impl Ending {
+    /// Asked now, with that much patience.
+    pub fn asked(kill_at: Option<Instant>) -> Ending {
+        Ending::Asked { kill_at: kill_at.map(Kept::from) }
+    }
+
+    /// Killed now.
+    pub fn killed(now: Instant) -> Ending {
+        Ending::Killed { gone_by: now.after(UNKILLABLE).map(Kept::from) }
+    }
+
     /// When to look at it again.
     pub fn deadline(self) -> Option<Instant> {
         match self {
             Ending::NotAsked => None,
-            Ending::Asked { kill_at } => kill_at,
-            Ending::Killed { gone_by } => gone_by,
+            Ending::Asked { kill_at } => kill_at.map(Instant::from),
+            Ending::Killed { gone_by } => gone_by.map(Instant::from),
         }
     }
 

@@ -168,7 +168,7 @@ impl Init {
         let ending = match role {
             Role::Service(id, _) => return self.services.started(now, id, pid),
             Role::Script(Script { of: Scripts::PreShutdown | Scripts::PostShutdown, .. }) => {
-                Ending::Asked { kill_at: self.kill_at(now) }
+                Ending::asked(self.kill_at(now))
             }
             Role::Script(_) | Role::MainCommand => Ending::NotAsked,
         };

@@ -1,7 +1,7 @@
 //! The end of everybody who is left: told to end, waited for, killed.
 
 use crate::contract::{Action, Left, Notice};
-use crate::ending::{Ending, Owed, UNKILLABLE};
+use crate::ending::{Ending, Owed};
 use crate::words::{Instant, Signal};
 use core::time::Duration;
 
@@ -83,12 +83,12 @@ impl Killing {
         match self.ending {
             Ending::NotAsked => {
                 self.owed.add(Signal::CONT);
-                self.ending = Ending::Asked { kill_at: patience.and_then(|wait| now.after(wait)) };
+                self.ending = Ending::asked(patience.and_then(|wait| now.after(wait)));
                 Some(Action::SignalAll(Signal::TERM))
             }
             Ending::Asked { .. } if hurry || self.ending.is_due(now) => {
                 self.owed.add(Signal::KILL);
-                self.ending = Ending::Killed { gone_by: now.after(UNKILLABLE) };
+                self.ending = Ending::killed(now);
                 Some(Action::Say(Notice::ForcingAll))
             }
             Ending::Killed { .. } if self.ending.is_due(now) => {

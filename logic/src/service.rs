@@ -7,11 +7,12 @@
 //! runit's (runsv(8)), but nothing in here waits.
 
 use crate::contract::Program;
-use crate::ending::{Ending, UNKILLABLE};
+use crate::ending::Ending;
 use crate::exec::{Deed as Birth, Errno};
 use crate::status::{State, Status, UnixTime, Want};
 use crate::verbs::{Deed, Deeds, Verb};
-use crate::words::{Exit, Instant, Pid, Signal};
+use crate::words::{Exit, Instant, Kept, Pid, Signal};
+use alloc::boxed::Box;
 
 /// The next thing a service needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,18 @@ enum Unseen {
     Want,
 }
 
+/// What was to be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Run,
+    Finish,
+    Control(u8),
+}
+
+/// What was said last of its `run`, its `finish` and its `control/X`, so that it is said once.
+#[derive(Clone, Copy, Debug, Default)]
+struct Said([Option<(Birth, Errno)>; 3]);
+
 /// The service.
 #[derive(Clone, Debug)]
 pub struct Service {
@@ -43,13 +56,13 @@ pub struct Service {
     want: Want,
     /// `run` or `finish`.
     process: Option<Pid>,
-    /// A script of `control/`, and what it may do instead of us.
-    control: Option<(Pid, Program)>,
+    /// A script of `control/`: its letter tells what it may do instead of us.
+    control: Option<(Pid, u8)>,
     /// The step whose answer is awaited.
-    asked: Option<Program>,
-    since: Instant,
-    began: Instant,
-    rest_until: Option<Instant>,
+    asked: Option<Asked>,
+    since: Kept,
+    began: Kept,
+    rest_until: Option<Kept>,
     owed: Deeds,
     ending: Ending,
     ended: (Exit, Pid),
@@ -64,9 +77,9 @@ pub struct Service {
     consulted: bool,
     /// `finish` is still to be run.
     finish_due: bool,
-    exec_failed: Option<(Birth, Errno)>,
-    /// What was said of its `run`, its `finish` and its `control/X`, so that it is said once.
-    said: [Option<(Birth, Errno)>; 3],
+    exec_failed: bool,
+    /// What was said of it, if anything had to be.
+    said: Option<Box<Said>>,
     refused: bool,
     /// Its directory is new: somebody may be writing `run` this moment.
     pub fresh: bool,
@@ -86,8 +99,8 @@ impl Service {
             process: None,
             control: None,
             asked: None,
-            since: now,
-            began: now,
+            since: now.into(),
+            began: now.into(),
             rest_until: None,
             owed: Deeds::default(),
             ending: Ending::NotAsked,
@@ -99,8 +112,8 @@ impl Service {
             told: false,
             consulted: false,
             finish_due: false,
-            exec_failed: None,
-            said: [None; 3],
+            exec_failed: false,
+            said: None,
             refused: false,
             fresh: false,
             is_log: false,
@@ -208,7 +221,7 @@ impl Service {
 
     fn limit(&mut self, kill_at: Option<Instant>) {
         if let Ending::NotAsked | Ending::Asked { kill_at: None } = self.ending {
-            self.ending = Ending::Asked { kill_at };
+            self.ending = Ending::asked(kill_at);
         }
     }
 
@@ -236,7 +249,11 @@ impl Service {
     }
 
     fn start(&mut self, program: Program) -> Option<Step> {
-        self.asked = Some(program);
+        self.asked = Some(match program {
+            Program::Run => Asked::Run,
+            Program::Finish(..) => Asked::Finish,
+            Program::Control(letter) => Asked::Control(letter),
+        });
         Some(Step::Start(program))
     }
 
@@ -277,7 +294,7 @@ impl Service {
             return Some(Step::Daemonizes);
         }
         let is_wanted = self.want == Want::Up || self.once;
-        if !is_wanted || self.rest_until.is_some_and(|until| until > now) {
+        if !is_wanted || self.rest_until.is_some_and(|until| until > now.into()) {
             return None;
         }
         if !self.consulted && !self.is_log {
@@ -294,7 +311,7 @@ impl Service {
                 Some(Step::Force(pid))
             }
             Ending::Killed { gone_by: None } => {
-                self.ending = Ending::Killed { gone_by: now.after(UNKILLABLE) };
+                self.ending = Ending::killed(now);
                 Some(Step::Signal(pid, Signal::KILL))
             }
             Ending::Killed { gone_by: Some(_) } if self.ending.is_due(now) => {
@@ -322,7 +339,7 @@ impl Service {
             paused: self.paused,
             want: self.want,
             got_term: self.got_term,
-            since: UnixTime(wall.0.saturating_sub(self.since.until(now))),
+            since: UnixTime(wall.0.saturating_sub(Instant::from(self.since).until(now))),
         }
     }
 
@@ -338,7 +355,7 @@ impl Service {
     pub fn deadline(&self, may_start: bool) -> Option<Instant> {
         let is_wanted = may_start && (self.want == Want::Up || self.once);
         let rests = is_wanted && self.state == State::Down && self.is_idle();
-        let rest = self.rest_until.filter(|_| rests);
+        let rest = self.rest_until.filter(|_| rests).map(Instant::from);
         let ending = self.ending.deadline().filter(|_| !self.is_idle());
         [rest, ending].into_iter().flatten().min()
     }

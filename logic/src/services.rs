@@ -4,25 +4,28 @@
 //! step is asked of the ready ones only.
 
 use crate::contract::{Action, Notice, Program, Role, ServiceId, Shape};
-use crate::exec::{Deed, Errno};
 use crate::service::{Service, Step};
 use crate::status::{Status, UnixTime};
 use crate::verbs::Verb;
-use crate::words::{Exit, Instant, Pid};
+use crate::words::{Instant, Kept, Pid};
+use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
-use entry::Entry;
+use entry::{Entry, Kin};
 
 mod entry;
+mod facts;
 
 /// All services.
 #[derive(Clone, Debug, Default)]
 pub struct Services {
-    /// In rising order of their numbers.
-    entries: Vec<Entry>,
+    /// In rising order of their numbers. Each stands alone: a list of them that grows would be
+    /// copied, and leave a hole in memory as long as itself.
+    #[allow(clippy::vec_box)]
+    entries: Vec<Box<Entry>>,
     ready: VecDeque<ServiceId>,
-    timers: BTreeSet<(Instant, ServiceId)>,
+    timers: BTreeSet<(Kept, ServiceId)>,
     pids: Vec<(Pid, ServiceId)>,
     unseen: VecDeque<ServiceId>,
     /// Those that a startup script started, in that order. They stop last.
@@ -45,7 +48,7 @@ impl Services {
 
     fn entry(&mut self, id: ServiceId) -> Option<&mut Entry> {
         let at = self.at(id)?;
-        self.entries.get_mut(at).filter(|entry| !entry.gone)
+        self.entries.get_mut(at).map(Box::as_mut)
     }
 
     /// Change a service, and let it say what it needs now.
@@ -73,8 +76,8 @@ impl Services {
         if self.frozen {
             return;
         }
-        let log = shape.log.map(|(log, _)| log);
-        self.add(Entry { log, ..Entry::new(now, id, shape.down) });
+        let kin = shape.log.map_or(Kin::None, |(log, _)| Kin::Log(log));
+        self.add(Entry { kin, ..Entry::new(now, id, shape.down) });
         if let Some((log, down)) = shape.log {
             self.add_log(now, id, log, down);
         }
@@ -89,7 +92,8 @@ impl Services {
         let Some(entry) = self.entry(id) else { return };
         entry.down = shape.down;
         let Some((log, down)) = shape.log else { return };
-        let had_none = entry.log.replace(log).is_none();
+        let had_none = entry.log().is_none();
+        entry.kin = Kin::Log(log);
         let held = entry.held;
         if had_none && !self.frozen {
             self.add_log(now, id, log, down);
@@ -102,18 +106,18 @@ impl Services {
     }
 
     fn add_log(&mut self, now: Instant, of: ServiceId, log: ServiceId, down: bool) {
-        let mut entry = Entry { log_of: Some(of), ..Entry::new(now, log, down) };
+        let mut entry = Entry { kin: Kin::LogOf(of), ..Entry::new(now, log, down) };
         entry.service.is_log = true;
         self.add(entry);
     }
 
     fn add(&mut self, entry: Entry) {
         let id = entry.id;
-        if entry.log_of.is_none() {
+        if entry.log_of().is_none() {
             self.alive = self.alive.saturating_add(1);
         }
         let Err(at) = self.entries.binary_search_by_key(&id, |entry| entry.id) else { return };
-        self.entries.insert(at, entry);
+        self.entries.insert(at, Box::new(entry));
         self.wake(id);
     }
 
@@ -128,7 +132,7 @@ impl Services {
     fn release_one(&mut self, id: ServiceId) {
         let Some(entry) = self.entry(id).filter(|entry| entry.held) else { return };
         entry.held = false;
-        let log = entry.log;
+        let log = entry.log();
         if !entry.down {
             entry.service.verb(Verb::Up);
         }
@@ -143,22 +147,29 @@ impl Services {
     pub fn verb(&mut self, id: ServiceId, verb: Verb) {
         let released = self.released;
         let Some(entry) = self.entry(id) else { return };
-        if entry.log_of.is_some() && verb == Verb::Exit {
+        if entry.log_of().is_some() && verb == Verb::Exit {
             return;
         }
         let starts = matches!(verb, Verb::Up | Verb::Once);
         let asks = starts || matches!(verb, Verb::Down | Verb::Exit);
         let was_held = asks && core::mem::take(&mut entry.held);
-        let (log, log_of) = (entry.log, entry.log_of);
+        let (log, log_of) = (entry.log(), entry.log_of());
         if was_held && starts {
             if let Some(log) = log {
                 self.release_one(log);
             }
             if !released && log_of.is_none() {
-                self.early.push(id);
+                self.start_early(id);
             }
         }
         self.with(id, |service| service.verb(verb));
+    }
+
+    fn start_early(&mut self, id: ServiceId) {
+        self.early.push(id);
+        if let Some(entry) = self.entry(id) {
+            entry.early = true;
+        }
     }
 
     /// A directory is gone: its service ends, in its own time.
@@ -170,7 +181,7 @@ impl Services {
     /// the whole directory, and must not find new files in it: so give him time.
     pub fn heal_after(&mut self, wait: Duration, now: Instant, id: ServiceId) {
         if let Some(entry) = self.entry(id) {
-            entry.heal_at = now.after(wait);
+            entry.heal_at = now.after(wait).map(Kept::from);
             self.wake(id);
         }
     }
@@ -183,8 +194,8 @@ impl Services {
     /// Every service but the early ones is told to end. From here on nobody looks at a status.
     pub fn stop(&mut self, kill_at: Option<Instant>) {
         self.silent = true;
-        let is_regular = |entry: &&Entry| entry.log_of.is_none() && !self.early.contains(&entry.id);
-        let ids: Vec<_> = self.entries.iter().filter(is_regular).map(|entry| entry.id).collect();
+        let regular = self.entries.iter().filter(|entry| entry.log_of().is_none() && !entry.early);
+        let ids: Vec<_> = regular.map(|entry| entry.id).collect();
         for id in ids {
             self.with(id, |service| service.end(kill_at));
         }
@@ -229,7 +240,7 @@ impl Services {
     /// The next step, until `None`.
     pub fn next(&mut self, now: Instant, patience: Option<Instant>) -> Option<Action> {
         while let Some(&(at, id)) = self.timers.first()
-            && at <= now
+            && at <= now.into()
         {
             self.timers.pop_first();
             if let Some(entry) = self.entry(id) {
@@ -247,7 +258,7 @@ impl Services {
                 self.ready.pop_front();
                 continue;
             };
-            if entry.heal_at.is_some_and(|at| at <= now) {
+            if entry.heal_at.is_some_and(|at| at <= now.into()) {
                 entry.heal_at = None;
                 return Some(Action::Heal(id));
             }
@@ -279,12 +290,12 @@ impl Services {
         let may_start = !self.frozen;
         let Some(entry) = self.entry(id) else { return };
         entry.ready = false;
-        let deadline = entry.service.deadline(may_start && !entry.held);
+        let deadline = entry.service.deadline(may_start && !entry.held).map(Kept::from);
         let timer = [deadline, entry.heal_at].into_iter().flatten().min();
         let old = core::mem::replace(&mut entry.timer, timer);
         let is_unseen = entry.service.take_unseen() && !core::mem::replace(&mut entry.unseen, true);
         let is_gone = entry.service.is_gone();
-        let (log, log_of) = (entry.log, entry.log_of);
+        let (log, log_of) = (entry.log(), entry.log_of());
         if is_unseen {
             self.unseen.push_back(id);
         }
@@ -316,22 +327,18 @@ impl Services {
     }
 
     fn forget(&mut self, id: ServiceId) {
-        let Some(entry) = self.entry(id) else { return };
-        entry.gone = true;
-        let is_service = entry.log_of.is_none();
-        let timer = entry.timer.take();
-        if let Some(at) = timer {
+        let Some(at) = self.at(id) else { return };
+        let entry = self.entries.remove(at);
+        if let Some(at) = entry.timer {
             self.timers.remove(&(at, id));
         }
-        self.early.retain(|&early| early != id);
-        if is_service {
+        if entry.early {
+            self.early.retain(|&early| early != id);
+        }
+        if entry.log_of().is_none() {
             self.alive = self.alive.saturating_sub(1);
         }
         self.actions.extend((!self.silent).then_some(Action::Forget(id)));
-        // The last one may leave nothing but the hole it left.
-        while self.entries.last().is_some_and(|entry| entry.gone) {
-            self.entries.pop();
-        }
     }
 
     /// All is shown, just now.
@@ -357,44 +364,6 @@ impl Services {
     /// When to ask again although nothing has happened.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.timers.first().map(|&(at, _)| at)
-    }
-
-    /// The answer to a start: it runs.
-    pub fn started(&mut self, now: Instant, id: ServiceId, pid: Pid) {
-        if let Err(at) = self.pids.binary_search_by_key(&pid, |&(pid, _)| pid) {
-            self.pids.insert(at, (pid, id));
-        }
-        self.with(id, |service| service.started(now, pid));
-    }
-
-    /// The answer to a start: no process could be made. Whether that is news.
-    pub fn start_refused(&mut self, now: Instant, id: ServiceId) -> bool {
-        let mut is_news = false;
-        self.with(id, |service| is_news = service.start_refused(now));
-        is_news
-    }
-
-    /// The answer to a start: there is no such script.
-    pub fn not_there(&mut self, now: Instant, id: ServiceId) {
-        self.with(id, |service| service.not_there(now));
-    }
-
-    /// A process could not become its program. What there is to say of it.
-    pub fn exec_failed(&mut self, pid: Pid, deed: Deed, errno: Errno) -> Option<Notice> {
-        let at = self.pids.binary_search_by_key(&pid, |&(pid, _)| pid).ok()?;
-        let &(_, id) = self.pids.get(at)?;
-        let entry = self.entry(id)?;
-        let (program, again) = entry.service.exec_failed(pid, deed, errno)?;
-        let notice = if again { Notice::StillCannotRun } else { Notice::CannotRun };
-        Some(notice(Role::Service(id, program), deed, errno))
-    }
-
-    /// A process has ended; one of ours or not.
-    pub fn exited(&mut self, now: Instant, pid: Pid, exit: Exit) {
-        if let Ok(at) = self.pids.binary_search_by_key(&pid, |&(pid, _)| pid) {
-            let (_, id) = self.pids.remove(at);
-            self.with(id, |service| service.exited(now, pid, exit));
-        }
+        self.timers.first().map(|&(at, _)| at.into())
     }
 }

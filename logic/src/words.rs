@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use core::fmt::{self, Write as _};
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 /// A process id as the kernel gives it.
@@ -115,6 +116,25 @@ impl Instant {
     #[must_use]
     pub fn until(self, later: Instant) -> Duration {
         later.0.saturating_sub(self.0)
+    }
+}
+
+/// A moment as it is kept where there are hundreds of them: in half the room, also where there may
+/// be none. In nanoseconds, and one more, so that none of them is zero; the last one comes after
+/// five hundred years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Kept(NonZeroU64);
+
+impl From<Instant> for Kept {
+    fn from(Instant(moment): Instant) -> Kept {
+        let nanoseconds = u64::try_from(moment.as_nanos()).unwrap_or(u64::MAX);
+        Kept(NonZeroU64::MIN.saturating_add(nanoseconds))
+    }
+}
+
+impl From<Kept> for Instant {
+    fn from(Kept(nanoseconds): Kept) -> Instant {
+        Instant(Duration::from_nanos(nanoseconds.get().saturating_sub(1)))
     }
 }
 

@@ -51,7 +51,7 @@ impl Directories {
     /// What inotify says.
     pub fn hear_changes(&mut self) -> Vec<Event> {
         let Some(inotify) = &self.inotify else { return Vec::new() };
-        let mut events = Vec::new();
+        let (mut events, mut hurt) = (Vec::new(), Vec::new());
         while let Ok(heard) = inotify.read_events() {
             for event in heard {
                 let is_root = Some(event.wd) == self.root_watch;
@@ -64,12 +64,17 @@ impl Directories {
                 }
                 if is_root || event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
                     events.push(Event::Changed);
-                    continue;
+                } else {
+                    hurt.push(event.wd);
                 }
-                let hurt = self.known.iter().find(|(_, known)| known.watch == Some(event.wd));
-                events.extend(hurt.map(|(&id, _)| Event::Hurt(id)));
             }
         }
+        // One look at all services for all that was heard: who deletes hundreds is heard at once.
+        hurt.sort_unstable();
+        let is_hurt = |watch| hurt.binary_search(&watch).is_ok();
+        let known = self.known.iter().filter(|_| !hurt.is_empty());
+        let hurt = known.filter(|known| known.watch.is_some_and(is_hurt));
+        events.extend(hurt.map(|known| Event::Hurt(known.id)));
         events.dedup();
         events
     }

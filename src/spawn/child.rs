@@ -11,16 +11,15 @@ use std::ffi::CString;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
-/// All that the child needs, made before the fork.
+/// All that the child needs.
 pub(super) struct Prepared<'a> {
     pub limits: Option<(u64, u64)>,
-    pub directory: Option<&'a Path>,
+    pub directory: Option<PathBuf>,
     pub input: Option<BorrowedFd<'a>>,
     pub output: Option<BorrowedFd<'a>>,
     pub words: Vec<CString>,
-    pub variables: Rc<[CString]>,
+    pub variables: &'a [CString],
     pub candidates: Vec<PathBuf>,
     pub place: Place,
     pub by_shell: bool,
@@ -39,7 +38,7 @@ impl Prepared<'_> {
             // What could be raised can be lowered.
             let _ = setrlimit(Resource::RLIMIT_NOFILE, soft, hard);
         }
-        if let Some(directory) = self.directory {
+        if let Some(directory) = &self.directory {
             chdir(directory).map_err(|failure| (Deed::Directory, failure))?;
         }
         if let Some(input) = self.input {
@@ -56,13 +55,13 @@ impl Prepared<'_> {
 
     fn exec(&self, file: &Path) -> Failure {
         let Ok(name) = CString::new(file.as_os_str().as_bytes()) else { return Failure::EINVAL };
-        let Err(failure) = execve(&name, &self.words, &self.variables);
+        let Err(failure) = execve(&name, &self.words, self.variables);
         if failure != Failure::ENOEXEC || !self.by_shell || !is_text(&head(file)) {
             return failure;
         }
         let mut words = vec![c"/bin/sh".to_owned(), name];
         words.extend(self.words.iter().skip(1).cloned());
-        let Err(failure) = execve(c"/bin/sh", &words, &self.variables);
+        let Err(failure) = execve(c"/bin/sh", &words, self.variables);
         failure
     }
 }

@@ -1,30 +1,30 @@
 //! What a service is told: the answers to its starts, and the ends of its processes.
 
-use super::Service;
+use super::{Asked, Said, Service};
 use crate::contract::Program;
 use crate::ending::{Ending, REST};
 use crate::exec::{Deed as Birth, Errno};
 use crate::status::State;
 use crate::verbs::Deeds;
-use crate::words::{Exit, Instant, Pid};
+use crate::words::{Exit, Instant, Kept, Pid};
 
 impl Service {
     /// The answer to `Start`: it runs as this process.
     pub fn started(&mut self, now: Instant, pid: Pid) {
         match self.asked.take() {
-            Some(program @ Program::Control(_)) => {
-                self.control = Some((pid, program));
+            Some(Asked::Control(letter)) => {
+                self.control = Some((pid, letter));
                 return;
             }
-            Some(Program::Run) => {
+            Some(Asked::Run) => {
                 self.state = State::Run;
-                self.since = now;
-                self.began = now;
+                self.since = now.into();
+                self.began = now.into();
                 self.once = false;
                 self.told = false;
                 self.owed = Deeds::default();
             }
-            Some(Program::Finish(..)) => {
+            Some(Asked::Finish) => {
                 self.state = State::Finish;
                 self.finish_due = false;
             }
@@ -42,9 +42,9 @@ impl Service {
     /// The answer to `Start`: there is no such script. `run` is always tried.
     pub fn not_there(&mut self, now: Instant) {
         match self.asked.take() {
-            Some(Program::Control(_)) => self.consulted = true,
-            Some(Program::Finish(..)) => self.is_down(now),
-            Some(Program::Run) | None => {}
+            Some(Asked::Control(_)) => self.consulted = true,
+            Some(Asked::Finish) => self.is_down(now),
+            Some(Asked::Run) | None => {}
         }
     }
 
@@ -53,11 +53,11 @@ impl Service {
         let is_news = !self.refused;
         match self.asked.take() {
             // A script that stands in for a signal: then the signal itself.
-            Some(Program::Control(_)) => self.consulted = true,
-            Some(Program::Finish(..)) => self.is_down(now),
-            Some(Program::Run) => {
+            Some(Asked::Control(_)) => self.consulted = true,
+            Some(Asked::Finish) => self.is_down(now),
+            Some(Asked::Run) => {
                 self.refused = true;
-                self.rest_until = now.after(REST);
+                self.rest_until = now.after(REST).map(Kept::from);
             }
             None => {}
         }
@@ -68,20 +68,21 @@ impl Service {
     /// `None` where somebody may be writing it this moment.
     pub fn exec_failed(&mut self, pid: Pid, deed: Birth, errno: Errno) -> Option<(Program, bool)> {
         let program = match (self.control, self.state) {
-            (Some((control, program)), _) if control == pid => program,
+            (Some((control, letter)), _) if control == pid => Program::Control(letter),
             (_, State::Finish) => Program::Finish(self.ended.0, self.ended.1),
             (_, State::Run | State::Down) => {
-                self.exec_failed = Some((deed, errno));
+                self.exec_failed = true;
                 Program::Run
             }
         };
         if core::mem::take(&mut self.fresh) {
             return None;
         }
+        let Said([run, finish, control]) = self.said.get_or_insert_default().as_mut();
         let said = match program {
-            Program::Run => &mut self.said[0],
-            Program::Finish(..) => &mut self.said[1],
-            Program::Control(_) => &mut self.said[2],
+            Program::Run => run,
+            Program::Finish(..) => finish,
+            Program::Control(_) => control,
         };
         let again = said.replace((deed, errno)) == Some((deed, errno));
         Some((program, again))
@@ -89,11 +90,11 @@ impl Service {
 
     /// One of its processes has ended.
     pub fn exited(&mut self, now: Instant, pid: Pid, exit: Exit) {
-        if let Some((control, program)) = self.control
+        if let Some((control, letter)) = self.control
             && control == pid
         {
             self.control = None;
-            self.control_ended(program, exit);
+            self.control_ended(letter, exit);
         } else if self.process == Some(pid) {
             self.process = None;
             if self.state == State::Run {
@@ -105,10 +106,10 @@ impl Service {
     }
 
     /// Exit 0 means that the script did what the signal should do.
-    fn control_ended(&mut self, program: Program, exit: Exit) {
+    fn control_ended(&mut self, letter: u8, exit: Exit) {
         self.consulted = true;
         if exit.is_success()
-            && program != Program::Control(b'u')
+            && letter != b'u'
             && let Some(deed) = self.owed.first()
         {
             self.owed.remove(deed);
@@ -118,12 +119,13 @@ impl Service {
 
     fn run_ended(&mut self, now: Instant, pid: Pid, exit: Exit) {
         // As runit counts it: what could not be executed ended with 111.
-        let exit = match self.exec_failed.take() {
-            Some(_) => Exit::Code(111),
-            None => {
-                self.said[0] = None;
-                exit
+        let exit = if core::mem::take(&mut self.exec_failed) {
+            Exit::Code(111)
+        } else {
+            if let Some(Said([run, ..])) = self.said.as_deref_mut() {
+                *run = None;
             }
+            exit
         };
         self.ended = (exit, pid);
         let quickly = self.ends_quickly(now) && exit.is_success() && !self.told;
@@ -135,21 +137,21 @@ impl Service {
         self.finish_due = true;
         if let Ending::Killed { .. } = self.ending {
             // Its `finish` has not had its turn yet.
-            self.ending = Ending::Asked { kill_at: now.after(REST) };
+            self.ending = Ending::asked(now.after(REST));
         }
     }
 
     fn ends_quickly(&self, now: Instant) -> bool {
-        self.began.after(REST).is_some_and(|rested| rested > now)
+        Instant::from(self.began).after(REST).is_some_and(|rested| rested > now)
     }
 
     pub(super) fn is_down(&mut self, now: Instant) {
         self.state = State::Down;
         self.finish_due = false;
         self.process = None;
-        self.since = now;
+        self.since = now.into();
         if self.ends_quickly(now) && !self.told {
-            self.rest_until = now.after(REST);
+            self.rest_until = now.after(REST).map(Kept::from);
         }
         self.changed();
     }
