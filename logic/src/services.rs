@@ -22,11 +22,11 @@ mod facts;
 pub struct Services {
     /// In rising order of their numbers. Each stands alone: a list of them that grows would be
     /// copied, and leave a hole in memory as long as itself.
-    #[allow(clippy::vec_box)]
-    entries: Vec<Box<Entry>>,
+    entries: VecDeque<Box<Entry>>,
     ready: VecDeque<ServiceId>,
     timers: BTreeSet<(Kept, ServiceId)>,
-    pids: Vec<(Pid, ServiceId)>,
+    /// In rising order. Those that began first tend to end first, and then nothing is moved.
+    pids: VecDeque<(Pid, ServiceId)>,
     unseen: VecDeque<ServiceId>,
     /// Those that a startup script started, in that order. They stop last.
     early: Vec<ServiceId>,
@@ -328,7 +328,7 @@ impl Services {
 
     fn forget(&mut self, id: ServiceId) {
         let Some(at) = self.at(id) else { return };
-        let entry = self.entries.remove(at);
+        let Some(entry) = self.entries.remove(at) else { return };
         if let Some(at) = entry.timer {
             self.timers.remove(&(at, id));
         }

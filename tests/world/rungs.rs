@@ -27,6 +27,8 @@ pub enum Need {
     Namespaces,
     /// An engine that answers.
     Docker,
+    /// A processor that counts its instructions, and does nothing else.
+    Valgrind,
     /// The binary as it ships: what cargo builds for a test run is dynamic.
     Shipped,
 }
@@ -37,6 +39,7 @@ pub fn has(need: Need) -> bool {
         Need::Users => nix::unistd::geteuid().is_root(),
         Need::Namespaces => has_namespaces(),
         Need::Docker => docker_answers(),
+        Need::Valgrind => Command::new("valgrind").arg("--version").output().is_ok(),
         Need::Shipped => env::var_os("MY_INIT").is_some(),
     }
 }
@@ -52,6 +55,7 @@ impl Need {
             Need::Users => "root",
             Need::Namespaces => "namespaces of its own",
             Need::Docker => "Docker",
+            Need::Valgrind => "valgrind",
             Need::Shipped => "MY_INIT=dist/my_init, the binary as it ships",
         };
         let test = thread::current().name().unwrap_or("a test").to_string();

@@ -39,7 +39,7 @@ impl Services {
     /// A process has ended; one of ours or not.
     pub fn exited(&mut self, now: Instant, pid: Pid, exit: Exit) {
         if let Ok(at) = self.pids.binary_search_by_key(&pid, |&(pid, _)| pid) {
-            let (_, id) = self.pids.remove(at);
+            let Some((_, id)) = self.pids.remove(at) else { return };
             self.with(id, |service| service.exited(now, pid, exit));
         }
     }
