@@ -86,11 +86,8 @@ pub struct Location<'a> {
 impl Location<'_> {
     /// In one piece.
     pub fn path(self) -> PathBuf {
-        let mut path = self.root.join(self.service);
-        if self.is_log {
-            path.push("log");
-        }
-        path
+        let path = inside(self.root, self.service);
+        if self.is_log { inside(&path, "log") } else { path }
     }
 
     /// As `sv` and messages say it.
@@ -115,6 +112,18 @@ impl Location<'_> {
         let words = ["./finish".to_string(), code, signal, self.name(), pid.to_string()];
         words.map(String::into_bytes).to_vec()
     }
+}
+
+/// A path in a directory, in a piece of memory that never has to grow: a small piece that grows at
+/// the end of the heap is freed as a larger one, and the next small one makes the heap longer.
+pub fn inside(directory: &Path, name: impl AsRef<Path>) -> PathBuf {
+    let name = name.as_ref();
+    // "/", and ".new" behind some.
+    let length = directory.as_os_str().len().saturating_add(name.as_os_str().len());
+    let mut path = PathBuf::with_capacity(length.saturating_add(5));
+    path.push(directory);
+    path.push(name);
+    path
 }
 
 /// The one word of a `run`.

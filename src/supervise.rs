@@ -7,6 +7,7 @@
 
 use crate::doing::{Doing, Error};
 use crate::say;
+use crate::service::inside;
 use logic::status::Status;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
@@ -43,7 +44,7 @@ impl Supervise {
     /// # Errors
     /// Neither the service directory nor any other place can be written.
     pub fn open(service: &Path, name: &str, elsewhere: &mut Elsewhere) -> Result<Supervise, Error> {
-        let inside = service.join("supervise");
+        let inside = inside(service, "supervise");
         match Supervise::open_in(&inside) {
             Ok(supervise) => Ok(supervise),
             Err(error) => {
@@ -56,7 +57,7 @@ impl Supervise {
     }
 
     fn open_in(directory: &Path) -> Result<Supervise, Error> {
-        let (control, ok) = (directory.join("control"), directory.join("ok"));
+        let (control, ok) = (inside(directory, "control"), inside(directory, "ok"));
         // Where the directory is new nothing has to be looked at: boots are quick.
         let is_new = fs::DirBuilder::new().mode(0o700).create(directory).is_ok();
         let is_ready =
@@ -66,7 +67,7 @@ impl Supervise {
         }
         let held = open_fifo(&control)?;
         let ok = if is_ready || same(&control, &ok) { None } else { Some(open_fifo(&ok)?) };
-        let lock = directory.join("lock");
+        let lock = inside(directory, "lock");
         let file = open_lock(&lock, is_ready).doing("open", &lock)?;
         let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Some(lock),
@@ -84,7 +85,7 @@ impl Supervise {
     pub fn directory(&self, service: &Path) -> PathBuf {
         match &self.elsewhere {
             Some(elsewhere) => elsewhere.to_path_buf(),
-            None => service.join("supervise"),
+            None => inside(service, "supervise"),
         }
     }
 
@@ -111,7 +112,7 @@ impl Supervise {
         // The one that `sv` reads comes first. On a full disk, where nothing new can be made, it is
         // written over: it is as long as it was, and one write puts all of it.
         let shown = replace(directory, "status", &status);
-        let shown = shown.or_else(|error| overwrite(&directory.join("status"), &status, error));
+        let shown = shown.or_else(|error| overwrite(&inside(directory, "status"), &status, error));
         let rest = replace(directory, "pid", pid.as_bytes());
         shown.and(rest).and(replace(directory, "stat", stat.as_bytes()))
     }
@@ -131,8 +132,9 @@ fn overwrite(path: &Path, contents: &[u8], why: Error) -> Result<(), Error> {
 }
 
 fn replace(directory: &Path, name: &str, contents: &[u8]) -> Result<(), Error> {
-    let path = directory.join(name);
-    let new = directory.join(format!("{name}.new"));
+    let path = inside(directory, name);
+    let mut new = inside(directory, name);
+    new.as_mut_os_string().push(".new");
     let mut file = create(&new).doing("write", &new)?;
     let written = file.write_all(contents).doing("write", &new);
     if written.is_err() {
@@ -148,7 +150,7 @@ fn replace(directory: &Path, name: &str, contents: &[u8]) -> Result<(), Error> {
 fn prepare(directory: &Path, control: &Path, ok: &Path) -> Result<(), Error> {
     make_directory(directory).doing("make", directory)?;
     // It may never have had one.
-    let _ = fs::remove_file(directory.join("status"));
+    let _ = fs::remove_file(inside(directory, "status"));
     make_fifo(control)?;
     link_ok(control, ok)
 }
