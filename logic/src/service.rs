@@ -56,7 +56,7 @@ pub struct Service {
     want: Want,
     /// `run` or `finish`.
     process: Option<Pid>,
-    /// A script of `control/`: its letter tells what it may do instead of us.
+    /// A script of `control/`, and its letter: what it may do instead of us.
     control: Option<(Pid, u8)>,
     /// The step whose answer is awaited.
     asked: Option<Asked>,
@@ -73,8 +73,9 @@ pub struct Service {
     once: bool,
     /// It ends because somebody wants it to.
     told: bool,
-    /// `control/X` has been asked about the first of what is owed, or about the start.
-    consulted: bool,
+    /// `control/X`, by its letter, was asked about something owed, or about the start, and left
+    /// it to us.
+    consulted: Option<u8>,
     /// `finish` is still to be run.
     finish_due: bool,
     exec_failed: bool,
@@ -110,7 +111,7 @@ impl Service {
             got_term: false,
             once: false,
             told: false,
-            consulted: false,
+            consulted: None,
             finish_due: false,
             exec_failed: false,
             said: None,
@@ -258,15 +259,15 @@ impl Service {
     }
 
     fn next_owed(&mut self, pid: Pid) -> Option<Step> {
-        let deed = self.owed.first()?;
+        let asked = self.consulted.take().and_then(|letter| self.owed.with_letter(letter));
+        let deed = asked.or(self.owed.first())?;
         if let Some(letter) = deed.letter()
-            && !self.consulted
+            && asked.is_none()
             && !self.is_log
         {
             return self.start(Program::Control(letter));
         }
         self.owed.remove(deed);
-        self.consulted = false;
         let Some(signal) = deed.signal() else { return self.next_owed(pid) };
         match deed {
             Deed::Term => {
@@ -297,7 +298,7 @@ impl Service {
         if !is_wanted || self.rest_until.is_some_and(|until| until > now.into()) {
             return None;
         }
-        if !self.consulted && !self.is_log {
+        if self.consulted != Some(b'u') && !self.is_log {
             return self.start(Program::Control(b'u'));
         }
         self.start(Program::Run)

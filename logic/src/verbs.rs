@@ -183,6 +183,13 @@ impl Deeds {
     pub fn first(self) -> Option<Deed> {
         Deed::ALL.into_iter().find(|deed| self.0 & deed.bit() != 0)
     }
+
+    /// The one that `control/X` may stand in for, X being this letter.
+    #[must_use]
+    pub fn with_letter(self, letter: u8) -> Option<Deed> {
+        let is_it = |deed: &Deed| self.0 & deed.bit() != 0 && deed.letter() == Some(letter);
+        Deed::ALL.into_iter().find(is_it)
+    }
 }
 
 #[cfg(test)]

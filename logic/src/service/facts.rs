@@ -31,7 +31,7 @@ impl Service {
             None => return,
         }
         self.process = Some(pid);
-        self.consulted = false;
+        self.consulted = None;
         self.refused = false;
         self.paused = false;
         self.got_term = false;
@@ -42,7 +42,7 @@ impl Service {
     /// The answer to `Start`: there is no such script. `run` is always tried.
     pub fn not_there(&mut self, now: Instant) {
         match self.asked.take() {
-            Some(Asked::Control(_)) => self.consulted = true,
+            Some(Asked::Control(letter)) => self.consulted = Some(letter),
             Some(Asked::Finish) => self.is_down(now),
             Some(Asked::Run) | None => {}
         }
@@ -53,7 +53,7 @@ impl Service {
         let is_news = !self.refused;
         match self.asked.take() {
             // A script that stands in for a signal: then the signal itself.
-            Some(Asked::Control(_)) => self.consulted = true,
+            Some(Asked::Control(letter)) => self.consulted = Some(letter),
             Some(Asked::Finish) => self.is_down(now),
             Some(Asked::Run) => {
                 self.refused = true;
@@ -113,7 +113,7 @@ impl Service {
             && let Some(deed) = self.owed.first()
         {
             self.owed.remove(deed);
-            self.consulted = false;
+            self.consulted = None;
         }
     }
 
@@ -131,10 +131,12 @@ impl Service {
         let quickly = self.ends_quickly(now) && exit.is_success() && !self.told;
         self.quick_ends = if quickly { self.quick_ends.saturating_add(1) } else { 0 };
         self.owed = Deeds::default();
-        self.consulted = false;
+        self.consulted = None;
         self.paused = false;
         self.got_term = false;
         self.finish_due = true;
+        // Its `finish` may have to wait for a script of `control/`, and somebody looks meanwhile.
+        self.changed();
         if let Ending::Killed { .. } = self.ending {
             // Its `finish` has not had its turn yet.
             self.ending = Ending::asked(now.after(REST));

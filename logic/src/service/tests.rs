@@ -268,3 +268,37 @@ fn a_refused_fork_is_tried_again_after_a_second() {
     }
     assert_eq!((news.as_slice(), now.0.as_secs()), (&[true, false, false][..], 3));
 }
+
+#[test]
+fn a_dead_process_is_not_shown_as_running_while_control_d_hangs() {
+    let mut world = World { controls: b"d", ..World::new() };
+    world.verb(b'u');
+    world.verb(b'd');
+    world.service.take_unseen();
+    world.ends(100, Exit::Signal(Signal::TERM));
+    assert!(world.service.take_unseen(), "nobody is told that it has died");
+    assert_eq!(world.status().pid, None);
+}
+
+#[test]
+fn a_stop_is_not_lost_because_control_2_did_what_it_was_asked_for() {
+    let mut world = World { controls: b"2", ..World::new() };
+    world.verb(b'u');
+    world.verb(b'2');
+    world.verb(b'd');
+    world.ends(101, Exit::Code(0));
+    assert!(world.did(Step::Signal(Pid(100), Signal::TERM)), "{:?}", world.did);
+    assert!(!world.did(Step::Signal(Pid(100), Signal::USR2)), "control/2 stood in for it");
+}
+
+#[test]
+fn control_t_is_asked_although_control_2_had_nothing_to_say() {
+    let mut world = World { controls: b"2t", ..World::new() };
+    world.verb(b'u');
+    world.verb(b'2');
+    world.verb(b't');
+    world.ends(101, Exit::Code(1));
+    assert!(world.did(Step::Signal(Pid(100), Signal::USR2)));
+    assert!(world.did(Step::Start(Program::Control(b't'))));
+    assert!(!world.did(Step::Signal(Pid(100), Signal::TERM)), "control/t has not answered yet");
+}
