@@ -8,7 +8,7 @@ VERSION ?= latest
 export ROUNDS PARTS COUNTS SYSTEMS RESULTS
 export NAME VERSION BASE_IMAGE SUITE PLATFORM DISABLE_SYSLOG DISABLE_CRON DISABLE_SSH
 
-.PHONY: help run test check live bench bench-quick dist image build clean
+.PHONY: help run test check histories live bench bench-quick dist image build clean
 
 help:
 	@sed --quiet 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand --tabs=20
@@ -24,6 +24,10 @@ check: ## seconds: format, lints, the pure tests, the house rules
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo test --package logic
 	cargo test --test tidy
+
+histories: ## two million random lives of a container; HISTORIES=n, FROM=seed
+	HISTORIES=$${HISTORIES:-2000000} cargo test --package logic --test histories -- \
+		--nocapture
 
 live: ## only the tests that need Docker
 	@tools/test --test live

@@ -1,27 +1,44 @@
 //! The promises, and whether they are kept.
 
-use crate::world::{Milliseconds, Process, World, is_hook, is_main_over, rank};
-use logic::contract::{Action, Plan, Program, Role, ServiceId};
-use logic::status::{State, UnixTime, Want};
+use crate::facts::{is_hook, is_main_over, is_run, longest_stop, milliseconds, rank, runs};
+use crate::kernel::{Milliseconds, Process};
+use crate::world::{Directory, World};
+use logic::contract::{Action, Program, Role, ServiceId};
+use logic::status::{State, Status, UnixTime, Want};
 use logic::verbs::Verb;
-use logic::words::{Exit, Instant, Signal};
+use logic::words::{Exit, Pid, Signal};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-/// What is remembered of a history.
+/// What is remembered of a history. What must happen soon is measured in prompt time.
 #[derive(Default)]
 pub struct Checks {
     requests: Vec<Signal>,
     stop_began: Option<Milliseconds>,
+    stop_began_prompt: Milliseconds,
     hurry_began: Option<Milliseconds>,
     alone_since: Option<Milliseconds>,
     loaded: bool,
-    told_all: bool,
+    /// What all that are left were sent, and when first.
+    told_all: Vec<Signal>,
+    told_all_at: Milliseconds,
     last_rank: Option<(u8, usize)>,
     /// The code that the container must end with, once something has decided it.
     expected: Option<u8>,
     /// What was last said to a service.
     wants: BTreeMap<ServiceId, Want>,
+    /// Those that may start once.
+    once: BTreeSet<ServiceId>,
+    /// Those that ran when they were told to end, and the process.
+    told_to_end: BTreeMap<ServiceId, i32>,
+    /// How the last `run` of a service ended, and as which process.
+    last_run: BTreeMap<ServiceId, (Exit, Pid)>,
+    /// What was last shown of a service.
+    shown: BTreeMap<ServiceId, Status>,
+    opened: bool,
+    /// When the last script of `control/` of a service ended.
+    asked_until: BTreeMap<ServiceId, Milliseconds>,
+    /// What was deleted of a service must be there again by then.
+    heals: BTreeMap<ServiceId, Milliseconds>,
     /// When the last process of a service ended, or could not be made.
     last_end: BTreeMap<ServiceId, Milliseconds>,
     /// Services that were sent KILL, and those whose log was closed.
@@ -30,33 +47,33 @@ pub struct Checks {
     forgotten: BTreeSet<ServiceId>,
 }
 
-fn milliseconds(wait: Option<Duration>) -> Option<Milliseconds> {
-    wait.map(|wait| u64::try_from(wait.as_millis()).unwrap())
-}
-
 impl Checks {
-    fn stop_begins(&mut self, now: Milliseconds) {
-        self.stop_began.get_or_insert(now);
+    fn stop_begins(&mut self, now: Milliseconds, prompt: Milliseconds) {
+        if self.stop_began.is_none() {
+            self.stop_began = Some(now);
+            self.stop_began_prompt = prompt;
+        }
     }
 
     fn hurries(&self, world: &World) -> bool {
         let limit = milliseconds(world.patience.stop);
-        let over = |began: Milliseconds| limit.is_some_and(|limit| began + limit <= world.now);
+        let over = |began: Milliseconds| limit.is_some_and(|limit| began + limit <= world.now());
         self.requests.len() > 1 || self.stop_began.is_some_and(over)
     }
 
     /// A signal comes.
-    pub fn signalled(&mut self, now: Milliseconds, plan: &Plan, signal: Signal) {
+    pub fn signalled(&mut self, world: &World, signal: Signal) {
         let asks = [Signal::TERM, Signal::INT, Signal::RTMIN_3].contains(&signal)
-            || (signal == Signal::QUIT && !plan.main_command);
+            || (signal == Signal::QUIT && !world.plan.main_command);
         if asks {
             self.requests.push(signal);
-            self.stop_begins(now);
+            self.stop_begins(world.now(), world.prompt());
         }
     }
 
     /// A verb comes.
-    pub fn told(&mut self, id: ServiceId, verb: Verb) {
+    pub fn told(&mut self, world: &World, id: ServiceId, verb: Verb) {
+        let status = world.core.status(id, world.instant(), UnixTime::default());
         match verb {
             Verb::Up => self.wants.insert(id, Want::Up),
             Verb::Down | Verb::Once => self.wants.insert(id, Want::Down),
@@ -67,28 +84,57 @@ impl Checks {
             }
             _ => None,
         };
+        match verb {
+            Verb::Once if status.is_some_and(|status| status.state == State::Down) => {
+                self.once.insert(id);
+            }
+            Verb::Up | Verb::Down | Verb::Exit => _ = self.once.remove(&id),
+            _ => {}
+        }
+        if let Verb::Down | Verb::Exit | Verb::Term = verb
+            && let Some((&pid, _)) = world.kernel.processes.iter().find(|(_, p)| is_run(p, id))
+        {
+            self.told_to_end.insert(id, pid);
+        }
+    }
+
+    /// Something of what is served of it was deleted, or could not be shown.
+    pub fn hurt(&mut self, world: &World, id: ServiceId, wait: Milliseconds) {
+        self.heals.insert(id, world.prompt() + wait);
     }
 
     /// No process could be made.
     pub fn refused(&mut self, now: Milliseconds, role: Role) {
-        if let Role::Service(id, _) = role {
+        if let Role::Service(id, program) = role {
             self.last_end.insert(id, now);
+            // It is tried again, unless it is told otherwise.
+            if program == Program::Run && self.wants.get(&id) == Some(&Want::Down) {
+                self.once.insert(id);
+            }
         }
     }
 
     /// A process has ended.
-    pub fn ended(&mut self, now: Milliseconds, process: &Process) {
-        if let Some((id, _)) = process.service() {
-            self.last_end.insert(id, now);
+    pub fn ended(&mut self, world: &World, pid: i32, process: &Process) {
+        match process.service() {
+            Some((id, Program::Run)) => {
+                // As runit counts it.
+                let exit = if process.failed { Exit::Code(111) } else { process.exit };
+                self.last_run.insert(id, (exit, Pid(pid)));
+                self.last_end.insert(id, world.now());
+            }
+            Some((id, Program::Control(_))) => _ = self.asked_until.insert(id, world.now()),
+            Some((id, Program::Finish(..))) => _ = self.last_end.insert(id, world.now()),
+            None => {}
         }
         let Some(role) = process.role else { return };
         let is_startup = rank(role).is_some_and(|(rank, _)| rank < 3);
         if role == Role::MainCommand {
             self.expected.get_or_insert(process.exit.status());
-            self.stop_begins(now);
+            self.stop_begins(world.now(), world.prompt());
         } else if is_startup && !process.exit.is_success() && self.stop_began.is_none() {
             self.expected = Some(1);
-            self.stop_begins(now);
+            self.stop_begins(world.now(), world.prompt());
         }
     }
 
@@ -96,7 +142,7 @@ impl Checks {
     pub fn before(&mut self, world: &World, action: Action) {
         if let Some(exit) = is_main_over(action) {
             let is_main = |process: &&Process| process.role == Some(Role::MainCommand);
-            if let Some(process) = world.processes.values().find(is_main) {
+            if let Some(process) = world.kernel.processes.values().find(is_main) {
                 assert!(process.unkillable && exit == Exit::Signal(Signal::KILL));
                 self.expected = Some(137);
             }
@@ -106,28 +152,36 @@ impl Checks {
             Action::LoadEnvironment => self.loaded = true,
             Action::Start(role) => self.may_start(world, role),
             Action::Signal(pid, signal) => {
-                let process = world.processes.get(&pid.0);
+                let process = world.kernel.processes.get(&pid.0);
                 let process = process.expect("a signal to a process we no longer own");
                 self.may_signal(world, process, signal);
             }
-            Action::SignalAll(signal) => {
-                assert!(world.plan.kill_all, "everybody is signalled against the plan");
-                assert!(self.told_all || signal == Signal::TERM, "TERM comes first");
-                assert!([Signal::TERM, Signal::CONT, Signal::KILL].contains(&signal), "{signal}");
-                self.told_all = true;
+            Action::SignalAll(signal) => self.may_signal_all(world, signal),
+            Action::OpenServices => {
+                self.opened = true;
+                for id in world.ids() {
+                    self.is_shown(world, id);
+                }
             }
-            Action::Publish(id) => self.tells_the_truth(world, id),
+            Action::Publish(id) => {
+                self.tells_the_truth(world, id);
+                self.is_shown(world, id);
+            }
+            Action::Heal(id) => {
+                self.heals.remove(&id);
+                self.is_shown(world, id);
+            }
             Action::CloseLog(log) => {
                 assert!(self.closed.insert(log), "a log is closed once");
-                let of = |directory: &crate::world::Directory| {
-                    directory.shape.log.is_some_and(|(id, _)| id == log)
-                };
+                let of =
+                    |directory: &Directory| directory.shape.log.is_some_and(|(id, _)| id == log);
                 let (&of, _) = world.directories.iter().find(|(_, d)| of(d)).unwrap();
                 assert!(!runs(world, of), "a log ends before its service");
             }
             Action::Forget(id) => {
                 assert!(!runs(world, id), "a service is forgotten while it runs");
                 assert!(self.forgotten.insert(id), "a service is forgotten once");
+                self.heals.remove(&id);
             }
             _ => {}
         }
@@ -139,7 +193,7 @@ impl Checks {
         assert!(self.last_rank.is_none_or(|last| last <= rank), "{role:?} comes too late");
         self.last_rank = Some(rank);
         assert_eq!(is_hook(role), self.stop_began.is_some(), "{role:?} at the wrong end of life");
-        let other = world.processes.values().find(|process| {
+        let other = world.kernel.processes.values().find(|process| {
             let is_ours = process.role.is_some() && process.service().is_none();
             is_ours && !process.unkillable
         });
@@ -149,10 +203,22 @@ impl Checks {
     fn may_start_service(&mut self, world: &World, role: Role) {
         let Role::Service(id, program) = role else { return };
         assert!(!self.forgotten.contains(&id), "a forgotten service starts");
-        if program == Program::Run {
-            assert!(self.stop_began.is_none(), "a service starts after the stop has begun");
-            assert!(!runs(world, id), "two instances of one service");
-            assert!(self.wants.get(&id) != Some(&Want::Exit), "a service starts that shall exit");
+        let is_same = |process: &&Process| {
+            let program = process.service().filter(|&(of, _)| of == id).map(|(_, program)| program);
+            matches!(program, Some(Program::Run | Program::Finish(..)))
+        };
+        match program {
+            Program::Run => {
+                assert!(self.stop_began.is_none(), "a service starts after the stop has begun");
+                let other = world.kernel.processes.values().find(is_same);
+                assert!(other.is_none(), "two instances of one service: {other:?}");
+                let is_wanted = !matches!(self.wants.get(&id), Some(Want::Down | Want::Exit));
+                assert!(self.once.remove(&id) || is_wanted, "what is wanted down starts");
+            }
+            Program::Finish(exit, pid) => {
+                assert_eq!(self.last_run.remove(&id), Some((exit, pid)), "no such run has ended");
+            }
+            Program::Control(_) => {}
         }
     }
 
@@ -161,7 +227,7 @@ impl Checks {
         if signal != Signal::KILL {
             return;
         }
-        let patience = milliseconds(world.patience.process).unwrap();
+        let patience = milliseconds(world.patience.process);
         let since = match role {
             Role::Service(id, _) if self.may_kill.contains(&id) => return,
             Role::Service(..) => self.stop_began,
@@ -169,11 +235,42 @@ impl Checks {
             Role::Script(_) | Role::MainCommand => process.got_term,
         };
         let since = since.expect("KILL without TERM before");
-        assert!(self.hurries(world) || since + patience <= world.now, "KILL before its time");
+        let is_over = patience.is_some_and(|patience| since + patience <= world.now());
+        assert!(self.hurries(world) || is_over, "KILL before its time");
+        // A script in `control/` may have taken the place of a signal, or hang.
+        let is_asked = match role {
+            Role::Service(id, Program::Run) => {
+                let just_asked = self.asked_until.get(&id) == Some(&world.now());
+                world.obeys(id) && !world.is_log(id) && !just_asked
+            }
+            Role::MainCommand => true,
+            Role::Script(_) | Role::Service(..) => false,
+        };
+        let was_asked = process.got_term.is_some() && process.got_cont;
+        assert!(!is_asked || was_asked || self.hurries(world), "KILL without TERM and CONT before");
+    }
+
+    fn may_signal_all(&mut self, world: &World, signal: Signal) {
+        assert!(world.plan.kill_all, "everybody is signalled against the plan");
+        let order = [Signal::TERM, Signal::CONT, Signal::KILL];
+        assert_eq!(order.get(self.told_all.len()), Some(&signal), "out of order");
+        if self.told_all.is_empty() {
+            self.told_all_at = world.now();
+        }
+        let patience = milliseconds(world.patience.all);
+        let is_over = patience.is_some_and(|wait| self.told_all_at + wait <= world.now());
+        assert!(signal != Signal::KILL || is_over || self.hurries(world), "KILL before its time");
+        self.told_all.push(signal);
+    }
+
+    fn is_shown(&mut self, world: &World, id: ServiceId) {
+        if let Some(status) = world.core.status(id, world.instant(), UnixTime::default()) {
+            self.shown.insert(id, status);
+        }
     }
 
     fn tells_the_truth(&self, world: &World, id: ServiceId) {
-        let now = Instant(Duration::from_millis(world.now));
+        let now = world.instant();
         let Some(status) = world.core.status(id, now, UnixTime(now.0)) else { return };
         let is_it = |process: &&Process| {
             matches!(
@@ -184,11 +281,12 @@ impl Checks {
         };
         match status.pid {
             Some(pid) => {
-                let process = world.processes.get(&pid.0).expect("a status of a dead process");
+                let process =
+                    world.kernel.processes.get(&pid.0).expect("a status of a dead process");
                 assert!(is_it(&process), "{status:?} of {process:?}");
             }
             None if status.state == State::Down => {
-                let alive = world.processes.values().find(is_it);
+                let alive = world.kernel.processes.values().find(is_it);
                 assert!(alive.is_none_or(|process| process.unkillable), "{status:?}");
             }
             None => {}
@@ -204,8 +302,18 @@ impl Checks {
     /// When nothing is to be done.
     pub fn after(&mut self, world: &World) {
         self.check_the_time(world);
+        let is_unhealed = |(id, due): (&ServiceId, &Milliseconds)| {
+            *due < world.prompt() && !self.forgotten.contains(id) && self.stop_began.is_none()
+        };
+        assert!(!self.heals.iter().any(is_unhealed), "what was deleted is not made again");
+        for process in world.kernel.processes.values() {
+            let is_main = process.role == Some(Role::MainCommand);
+            assert!(!is_main || !process.stopped, "the main command stands still for ever");
+        }
         if self.stop_began.is_none() {
             self.wants_are_obeyed(world);
+            self.ends_are_obeyed(world);
+            self.what_is_shown_is_so(world);
         }
     }
 
@@ -217,24 +325,63 @@ impl Checks {
                 continue;
             }
             let of_it = |process: &&Process| process.service().is_some_and(|(of, _)| of == id);
-            let is_busy = world.processes.values().any(|process| of_it(&process));
-            let rests = self.last_end.get(&id).is_some_and(|end| world.now < end + 1000);
+            let is_busy = world.kernel.processes.values().any(|process| of_it(&process));
+            let rests = self.last_end.get(&id).is_some_and(|end| world.now() < end + 1000);
             assert!(want != Want::Up || is_busy || rests, "{id:?} is wanted up and is not");
         }
     }
 
-    fn check_the_time(&mut self, world: &World) {
-        if let Some(began) = self.stop_began {
-            assert!(world.now <= began + longest_stop(world), "the stop takes too long");
+    /// Whoever was told to end was sent TERM.
+    fn ends_are_obeyed(&mut self, world: &World) {
+        for (id, pid) in std::mem::take(&mut self.told_to_end) {
+            let Some(process) = world.kernel.processes.get(&pid) else { continue };
+            // A log service whose service is over ends by end of file.
+            if self.closed.contains(&id) {
+                continue;
+            }
+            if !world.obeys(id) {
+                self.told_to_end.insert(id, pid);
+            } else if is_run(process, id) {
+                assert!(process.got_term.is_some(), "{id:?} was told to end, and was sent nothing");
+            }
         }
-        if self.told_all && world.processes.is_empty() {
-            let since = *self.alone_since.get_or_insert(world.now);
-            assert!(world.now <= since + 20, "nobody is left, and nobody notices");
+    }
+
+    /// Whoever looks at a status sees how it is.
+    fn what_is_shown_is_so(&self, world: &World) {
+        let is_seen = |(_, directory): &(&ServiceId, &Directory)| {
+            self.opened && directory.exists && directory.known
+        };
+        let seen = world.directories.iter().filter(is_seen);
+        for id in seen.flat_map(|(&id, of)| [Some(id), of.shape.log.map(|(log, _)| log)]).flatten()
+        {
+            let Some(status) = world.core.status(id, world.instant(), UnixTime::default()) else {
+                continue;
+            };
+            if !self.heals.contains_key(&id) && !self.forgotten.contains(&id) {
+                let shown = self.shown.get(&id).expect("a status that nobody was shown");
+                let since = UnixTime::default();
+                let (shown, so) = (Status { since, ..*shown }, Status { since, ..status });
+                assert_eq!(shown, so, "{id:?} is not what is shown of it");
+            }
+        }
+    }
+
+    fn check_the_time(&mut self, world: &World) {
+        let prompt = world.prompt();
+        if self.stop_began.is_some()
+            && let Some(longest) = longest_stop(world)
+        {
+            assert!(prompt <= self.stop_began_prompt + longest, "the stop takes too long");
+        }
+        if !self.told_all.is_empty() && world.kernel.processes.is_empty() {
+            let since = *self.alone_since.get_or_insert(prompt);
+            assert!(prompt <= since + 20, "nobody is left, and nobody notices");
         }
         if self.hurries(world) {
-            let began = *self.hurry_began.get_or_insert(world.now);
+            let began = *self.hurry_began.get_or_insert(prompt);
             let services = u64::try_from(world.directories.len()).unwrap();
-            assert!(world.now <= began + 8100 + services * 8000, "a hurry takes too long");
+            assert!(prompt <= began + 8100 + services * 8000, "a hurry takes too long");
         }
     }
 
@@ -244,28 +391,9 @@ impl Checks {
         let expected = self.expected.or(never_ran.map(|signal| 128 + signal.0));
         assert_eq!(code, expected.unwrap_or(0), "the wrong exit code");
         if world.plan.kill_all {
-            let alive = world.processes.values().find(|process| !process.unkillable);
+            let alive = world.kernel.processes.values().find(|process| !process.unkillable);
             assert!(alive.is_none(), "left alive: {alive:?}");
         }
         assert!(self.stop_began.is_some(), "it ended for no reason");
     }
-}
-
-/// Whether the service's `run` runs.
-fn runs(world: &World, id: ServiceId) -> bool {
-    let is_run = |process: &Process| {
-        matches!(process.service(), Some((of, Program::Run)) if of == id) && !process.unkillable
-    };
-    world.processes.values().any(is_run)
-}
-
-/// The longest that a stop may take: each script, the command and the services their patience, and
-/// the time to be given up; early services one after the other; then all that are left.
-fn longest_stop(world: &World) -> Milliseconds {
-    let one = milliseconds(world.patience.process).unwrap() + 2000;
-    let scripts = u64::try_from(world.scripts[3] + world.scripts[4] + 1).unwrap();
-    let services = u64::try_from(world.directories.len()).unwrap();
-    // `run`, a `control/X`, `finish` and the log, each of which may hang.
-    let of_services = (services + 1) * (2 * one + 2 * 3000);
-    scripts * one + of_services + milliseconds(world.patience.all).unwrap() + 2000 + 100
 }

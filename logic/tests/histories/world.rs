@@ -1,41 +1,17 @@
-//! The fake kernel: processes, service directories, and the clock.
+//! The fake hands: what the core asks for is done to the fake kernel, to service directories and to
+//! the clock.
 
 use crate::checks::Checks;
 use crate::dice::{Dice, mix};
+use crate::kernel::{Kernel, Milliseconds, Process, grain};
 use crate::{Blow, Blows};
-use logic::contract::{
-    Action, Event, Left, Notice, Plan, Program, Role, Script, Scripts, ServiceId, Shape,
-};
+use logic::contract::{Action, Event, Left, Plan, Program, Role, ServiceId, Shape};
 use logic::environment::Patience;
-use logic::exec::{Deed, Errno};
 use logic::init::Init;
 use logic::verbs::Verb;
-use logic::words::{Exit, Instant, Pid, Signal};
+use logic::words::{Instant, Pid};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-pub type Milliseconds = u64;
-
-#[derive(Clone, Debug)]
-pub struct Process {
-    pub role: Option<Role>,
-    pub stranger: bool,
-    pub ends_at: Option<Milliseconds>,
-    pub exit: Exit,
-    pub deaf: bool,
-    pub unkillable: bool,
-    pub got_term: Option<Milliseconds>,
-    pub started: Milliseconds,
-}
-
-impl Process {
-    pub fn service(&self) -> Option<(ServiceId, Program)> {
-        match self.role {
-            Some(Role::Service(id, program)) => Some((id, program)),
-            _ => None,
-        }
-    }
-}
 
 /// A service directory.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +19,8 @@ pub struct Directory {
     pub shape: Shape,
     pub exists: bool,
     pub known: bool,
+    /// Somebody makes `log` in it a moment after it was found.
+    pub log_to_come: bool,
 }
 
 pub struct World {
@@ -51,9 +29,10 @@ pub struct World {
     pub patience: Patience,
     pub scripts: [usize; 5],
     pub core: Init,
-    pub now: Milliseconds,
-    births: u64,
-    pub processes: BTreeMap<i32, Process>,
+    pub kernel: Kernel,
+    /// By how much, in all, PID 1 has woken up too late.
+    pub late: Milliseconds,
+    wakes: u64,
     pub directories: BTreeMap<ServiceId, Directory>,
     next_id: u32,
     checks: Checks,
@@ -64,7 +43,8 @@ pub struct World {
 impl World {
     pub fn new(seed: u64) -> World {
         let mut dice = Dice::new(seed, 1);
-        let mut patience = || Some(Duration::from_secs(1 + dice.below(5)));
+        let mut patience =
+            || Some(Duration::from_secs(1 + dice.below(5))).filter(|_| !dice.one_in(12));
         let patience = Patience { process: patience(), all: patience(), stop: patience() };
         let plan = Plan {
             insecure_key: dice.one_in(4),
@@ -81,9 +61,9 @@ impl World {
             patience: Patience { stop, ..patience },
             scripts: std::array::from_fn(|_| usize::try_from(dice.below(3)).unwrap()),
             core: Init::new(plan),
-            now: 0,
-            births: 0,
-            processes: BTreeMap::new(),
+            kernel: Kernel::new(seed),
+            late: 0,
+            wakes: 0,
             directories: BTreeMap::new(),
             next_id: 0,
             checks: Checks::default(),
@@ -108,90 +88,75 @@ impl World {
         let log = dice.one_in(3).then(|| (ServiceId(self.next_id + 1), dice.one_in(8)));
         self.next_id += 1 + u32::from(log.is_some());
         let shape = Shape { down: dice.one_in(4), log };
-        self.directories.insert(id, Directory { shape, exists: true, known: false });
+        let log_to_come = log.is_none() && dice.one_in(6);
+        let directory = Directory { shape, exists: true, known: false, log_to_come };
+        self.directories.insert(id, directory);
     }
 
-    fn instant(&self) -> Instant {
-        Instant(Duration::from_millis(self.now))
+    pub fn instant(&self) -> Instant {
+        Instant(Duration::from_millis(self.kernel.now))
+    }
+
+    pub fn now(&self) -> Milliseconds {
+        self.kernel.now
+    }
+
+    /// The time it would be had PID 1 always woken up in time.
+    pub fn prompt(&self) -> Milliseconds {
+        self.kernel.now - self.late
     }
 
     fn hear(&mut self, event: Event) {
         if self.tells {
-            eprintln!("{:6} {event:?}", self.now);
+            eprintln!("{:6} {event:?}", self.kernel.now);
         }
         self.core.handle(self.instant(), event);
     }
 
-    /// The program that the next birth brings: what it does depends on the seed and its turn only.
-    fn born(&mut self, role: Option<Role>) -> Result<Pid, Errno> {
-        self.births += 1;
-        let mut dice = Dice::new(self.seed, 10_000 + self.births);
-        if role.is_some() && dice.one_in(12) {
-            return Err(Errno(11));
-        }
-        let pid = i32::try_from(self.births).unwrap() + 1;
-        let signal = dice.of(&[Signal::KILL, Signal::TERM, Signal(40)]);
-        let code = if dice.one_in(6) { u8::try_from(dice.below(256)).unwrap() } else { 0 };
-        let exit = if dice.one_in(8) { Exit::Signal(signal) } else { Exit::Code(code) };
-        let lasts = match role {
-            None | Some(Role::MainCommand | Role::Service(_, Program::Run)) => !dice.one_in(3),
-            Some(Role::Script(_) | Role::Service(..)) => dice.one_in(8),
-        };
-        let process = Process {
-            role,
-            stranger: role.is_none() && dice.one_in(4),
-            ends_at: (!lasts).then(|| self.now + dice.below(2000)),
-            exit,
-            deaf: dice.one_in(5),
-            unkillable: dice.one_in(40),
-            got_term: None,
-            started: self.now,
-        };
-        self.processes.insert(pid, process);
-        if role.is_some() && dice.one_in(6) {
-            let _ = self.born(None);
-        }
-        if role.is_some() && dice.one_in(10) {
-            let failed = Event::ExecFailed(Pid(pid), Deed::Exec, Errno::NOENT);
-            self.hear(failed);
-        }
-        Ok(Pid(pid))
+    fn checking(&mut self, check: impl FnOnce(&mut Checks, &World)) {
+        let mut checks = std::mem::take(&mut self.checks);
+        check(&mut checks, self);
+        self.checks = checks;
     }
 
     fn perform(&mut self, action: Action) {
         if self.tells {
-            eprintln!("{:6}     {action:?}", self.now);
+            eprintln!("{:6}     {action:?}", self.kernel.now);
         }
-        let mut checks = std::mem::take(&mut self.checks);
-        checks.before(self, action);
-        self.checks = checks;
+        self.checking(|checks, world| checks.before(world, action));
         match action {
             Action::LoadEnvironment | Action::ReloadEnvironment => {
                 self.hear(Event::Patience(self.patience));
             }
             Action::List(of) => self.hear(Event::Listed(of, self.scripts[of as usize])),
             Action::Start(role) => self.start(role),
-            Action::Signal(pid, signal) => self.deliver(pid.0, signal),
+            Action::Signal(pid, signal) => self.kernel.deliver(pid.0, signal),
             Action::SignalAll(signal) => {
-                for pid in self.processes.keys().copied().collect::<Vec<_>>() {
-                    self.deliver(pid, signal);
+                for pid in self.kernel.processes.keys().copied().collect::<Vec<_>>() {
+                    self.kernel.deliver(pid, signal);
                 }
             }
             Action::LookWhoIsLeft => {
-                let left = match self.processes.values().map(|process| process.stranger).min() {
-                    None => Left::Nobody,
-                    Some(true) => Left::Strangers,
-                    Some(false) => Left::Children,
-                };
+                let left =
+                    match self.kernel.processes.values().map(|process| process.stranger).min() {
+                        None => Left::Nobody,
+                        Some(true) => Left::Strangers,
+                        Some(false) => Left::Children,
+                    };
                 self.hear(Event::Left(left));
             }
             Action::LookWhetherDeaf(pid) => {
-                if self.processes.get(&pid.0).is_some_and(|process| process.deaf) {
+                if self.kernel.processes.get(&pid.0).is_some_and(|process| process.deaf) {
                     self.hear(Event::Deaf(pid));
                 }
             }
             Action::Scan => self.scan(),
-            Action::CloseLog(id) => self.end_of_file(id),
+            Action::CloseLog(id) => self.kernel.end_of_file(id),
+            // On a disk that is full, for a moment.
+            Action::Publish(id) if self.is_known(id) && self.chance(25) => {
+                self.checking(|checks, world| checks.hurt(world, id, 5000));
+                self.hear(Event::NotShown(id));
+            }
             Action::Say(_)
             | Action::TakeTerminalBack
             | Action::OpenServices
@@ -224,59 +189,64 @@ impl World {
         let again = ServiceId(self.next_id);
         self.next_id += 1 + u32::from(log.is_some());
         let shape = Shape { log, ..directory.shape };
-        self.directories.insert(again, Directory { shape, known: false, exists: true });
-    }
-
-    /// A logger ends when there is nothing more to read, unless it hangs.
-    fn end_of_file(&mut self, id: ServiceId) {
-        let now = self.now;
-        for process in self.processes.values_mut() {
-            let is_logger = matches!(process.service(), Some((of, Program::Run)) if of == id);
-            if is_logger && !process.deaf && !process.unkillable {
-                process.ends_at = Some(now + 1);
-                process.exit = Exit::Code(0);
-            }
-        }
+        self.directories
+            .insert(again, Directory { shape, known: false, exists: true, log_to_come: false });
     }
 
     fn start(&mut self, role: Role) {
+        if let Role::Service(id, Program::Run) = role {
+            self.look_for_log(id);
+        }
+        let births = self.kernel.births;
         let is_there = match role {
             Role::MainCommand | Role::Service(_, Program::Run) => true,
-            Role::Script(_) => !mix(self.seed, self.births).is_multiple_of(20),
+            Role::Script(_) => !mix(self.seed, births).is_multiple_of(20),
             Role::Service(ServiceId(id), Program::Finish(..)) => id % 2 == 0,
-            Role::Service(ServiceId(id), Program::Control(letter)) => {
-                mix(self.seed, u64::from(id) * 256 + u64::from(letter)).is_multiple_of(6)
-            }
+            Role::Service(id, Program::Control(letter)) => self.has_control(id, letter),
         };
         if !is_there {
-            self.births += 1;
+            self.kernel.births += 1;
             return self.core.not_there(self.instant());
         }
-        match self.born(Some(role)) {
-            Ok(pid) => self.core.started(self.instant(), pid),
+        match self.kernel.born(Some(role)) {
+            Ok(pid) => self.core.started(self.instant(), Pid(pid)),
             Err(errno) => {
-                self.checks.refused(self.now, role);
+                self.checks.refused(self.kernel.now, role);
                 self.core.start_refused(self.instant(), errno);
             }
         }
     }
 
-    fn deliver(&mut self, pid: i32, signal: Signal) {
-        let Some(process) = self.processes.get_mut(&pid) else { return };
-        if signal == Signal::TERM {
-            process.got_term.get_or_insert(self.now);
-        }
-        let dies = match signal {
-            Signal::KILL => !process.unkillable,
-            Signal::TERM | Signal::HUP | Signal::INT | Signal::QUIT => {
-                !process.deaf && !process.unkillable
-            }
-            _ => false,
-        };
-        if dies && process.ends_at.is_none_or(|at| at > self.now) {
-            let delay = mix(self.seed, u64::try_from(pid).unwrap()) % 3;
-            process.ends_at = Some(self.now + delay);
-            process.exit = Exit::Signal(signal);
+    /// Whether there is a script `control/X`.
+    pub fn has_control(&self, ServiceId(id): ServiceId, letter: u8) -> bool {
+        mix(self.seed, u64::from(id) * 256 + u64::from(letter)).is_multiple_of(6)
+    }
+
+    /// Whether nothing stands between a verb and the process: no script in `control/`.
+    pub fn obeys(&self, id: ServiceId) -> bool {
+        let is_it = |program| matches!(program, Some((of, Program::Control(_))) if of == id);
+        let is_asked = self.kernel.processes.values().any(|process| is_it(process.service()));
+        self.is_log(id) || (!is_asked && !self.has_control(id, b't'))
+    }
+
+    pub fn is_log(&self, id: ServiceId) -> bool {
+        !self.directories.contains_key(&id)
+    }
+
+    /// Of all services and their logs.
+    pub fn ids(&self) -> Vec<ServiceId> {
+        let all = self.directories.iter();
+        all.flat_map(|(&id, of)| [Some(id), of.shape.log.map(|(log, _)| log)]).flatten().collect()
+    }
+
+    fn look_for_log(&mut self, id: ServiceId) {
+        let next = ServiceId(self.next_id);
+        let Some(directory) = self.directories.get_mut(&id) else { return };
+        if directory.exists && std::mem::take(&mut directory.log_to_come) {
+            directory.shape.log = Some((next, false));
+            self.next_id += 1;
+            let found = Event::Found(id, directory.shape);
+            self.hear(found);
         }
     }
 
@@ -291,13 +261,34 @@ impl World {
         panic!("the core asks for steps without end");
     }
 
-    fn reap(&mut self) {
-        let ended = |process: &Process| process.ends_at.is_some_and(|at| at <= self.now);
-        let dead: Vec<i32> =
-            self.processes.iter().filter(|(_, p)| ended(p)).map(|(&pid, _)| pid).collect();
-        for pid in dead {
-            let process = self.processes.remove(&pid).unwrap();
-            self.checks.ended(self.now, &process);
+    /// Once in n times, now.
+    fn chance(&self, n: u64) -> bool {
+        let salt = self.wakes ^ self.kernel.births << 32;
+        mix(self.seed, salt.wrapping_add(n << 50)).is_multiple_of(n)
+    }
+
+    /// What a child said before its end is heard before its end.
+    fn reap(&mut self, until: Milliseconds) {
+        for pid in self.kernel.processes.keys().copied().collect::<Vec<_>>() {
+            let process = self.kernel.processes.get_mut(&pid).unwrap();
+            let fails = process.fails.take();
+            let stops = process.stops_at.is_some_and(|at| at <= self.kernel.now);
+            if stops {
+                process.stops_at = None;
+                process.stopped = true;
+            }
+            if let Some((deed, errno)) = fails {
+                self.hear(Event::ExecFailed(Pid(pid), deed, errno));
+            }
+            if stops {
+                self.hear(Event::Stopped(Pid(pid)));
+            }
+        }
+        let has_ended = |(_, p): &(&i32, &Process)| p.end().is_some_and(|at| at <= until);
+        let dead = self.kernel.processes.iter().filter(has_ended);
+        for pid in dead.map(|(&pid, _)| pid).collect::<Vec<_>>() {
+            let process = self.kernel.processes.remove(&pid).unwrap();
+            self.checking(|checks, world| checks.ended(world, pid, &process));
             if !process.stranger {
                 self.hear(Event::Exited(Pid(pid), process.exit));
             }
@@ -314,15 +305,15 @@ impl World {
     fn befall(&mut self, blow: Blow) {
         match blow {
             Blow::Signal(signal) => {
-                self.checks.signalled(self.now, &self.plan, signal);
+                self.checking(|checks, world| checks.signalled(world, signal));
                 self.hear(Event::Signal(signal));
             }
             // Nobody serves the FIFO of a service that is not known.
-            Blow::Verb(id, _) if !self.is_known(id) => {}
+            Blow::Verb(id, _) | Blow::Hurt(id) if !self.is_known(id) => {}
             Blow::Verb(id, verb) => {
                 // A log service is not told to exit.
                 if verb != Verb::Exit || self.directories.contains_key(&id) {
-                    self.checks.told(id, verb);
+                    self.checking(|checks, world| checks.told(world, id, verb));
                 }
                 self.hear(Event::Verb(id, verb));
             }
@@ -332,7 +323,10 @@ impl World {
                     self.hear(Event::Changed);
                 }
             }
-            Blow::Hurt(id) => self.hear(Event::Hurt(id)),
+            Blow::Hurt(id) => {
+                self.checking(|checks, world| checks.hurt(world, id, 1000));
+                self.hear(Event::Hurt(id));
+            }
             Blow::Appear => {
                 self.appear();
                 self.hear(Event::Changed);
@@ -340,53 +334,44 @@ impl World {
         }
     }
 
+    /// Until something happens. PID 1 may wake up late: the machine was busy, or stood still.
+    fn sleep(&mut self, blow: Option<Milliseconds>) {
+        let deadline = self.core.deadline();
+        let deadline = deadline.map(|at| u64::try_from(at.0.as_millis()).unwrap());
+        let next = [deadline, self.kernel.next(), blow].into_iter().flatten().min();
+        let next = next.expect("the core waits for nothing, for ever").max(self.kernel.now);
+        self.wakes += 1;
+        let late = match mix(self.seed, 7_000_000 + self.wakes) % 500 {
+            0 => 60_000,
+            1..10 => mix(self.seed, self.wakes) % 3000 / grain(self.seed) * grain(self.seed),
+            _ => 0,
+        };
+        self.late += late;
+        self.kernel.now = next + late;
+    }
+
     /// The whole history.
     pub fn run(mut self, blows: &Blows) {
-        let mut blows = blows.iter().copied().peekable();
+        let mut left = blows.clone();
         for _ in 0..20_000 {
             self.settle();
-            let mut checks = std::mem::take(&mut self.checks);
-            checks.after(&self);
+            self.checking(Checks::after);
             if let Some(code) = self.exit {
-                return checks.at_the_end(&self, code);
+                return self.checks.at_the_end(&self, code);
             }
-            self.checks = checks;
-            let deadline = self.core.deadline();
-            let deadline =
-                deadline.map(|at| u64::try_from(at.0.as_millis()).unwrap().max(self.now));
-            let end = self.processes.values().filter_map(|process| process.ends_at).min();
-            let blow = blows.peek().map(|(at, _)| (*at).max(self.now));
-            let next = [deadline, end, blow].into_iter().flatten().min();
-            self.now = next.expect("the core waits for nothing, for ever").max(self.now);
-            while let Some((_, blow)) = blows.next_if(|(at, _)| *at <= self.now) {
-                self.befall(blow);
-            }
-            self.reap();
+            self.sleep(left.first().map(|&(at, _)| at));
+            // In the order of the real loop. What comes at this very moment may come too late for
+            // this time.
+            let now = self.kernel.now;
+            let until = |n| if self.chance(n) { now.saturating_sub(1) } else { now };
+            let (signals_until, ends_until, verbs_until) = (until(9), until(5), until(6));
+            let is_signal = |blow: &Blow| matches!(blow, Blow::Signal(_));
+            let signals = left.extract_if(.., |(at, blow)| is_signal(blow) && *at <= signals_until);
+            signals.for_each(|(_, blow)| self.befall(blow));
+            self.reap(ends_until);
+            let others = left.extract_if(.., |(at, blow)| !is_signal(blow) && *at <= verbs_until);
+            others.for_each(|(_, blow)| self.befall(blow));
         }
         panic!("the history does not end");
-    }
-}
-
-/// Where in a container's life something is started.
-pub fn rank(role: Role) -> Option<(u8, usize)> {
-    match role {
-        Role::Script(Script { of, index }) => {
-            Some((if of >= Scripts::PreShutdown { of as u8 + 1 } else { of as u8 }, index))
-        }
-        Role::MainCommand => Some((3, 0)),
-        Role::Service(..) => None,
-    }
-}
-
-/// Whether a script belongs to the shutdown.
-pub fn is_hook(role: Role) -> bool {
-    rank(role).is_some_and(|(rank, _)| rank > 3)
-}
-
-/// Whether the core says that the main command is over.
-pub fn is_main_over(action: Action) -> Option<Exit> {
-    match action {
-        Action::Say(Notice::MainExited(exit)) => Some(exit),
-        _ => None,
     }
 }
