@@ -8,7 +8,7 @@ VERSION ?= latest
 export ROUNDS PARTS COUNTS SYSTEMS RESULTS
 export NAME VERSION BASE_IMAGE SUITE PLATFORM DISABLE_SYSLOG DISABLE_CRON DISABLE_SSH
 
-.PHONY: help run test check histories live bench bench-quick dist image build clean
+.PHONY: help run test check histories exhausted mutants live bench bench-quick dist image build clean
 
 help:
 	@sed --quiet 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand --tabs=20
@@ -28,6 +28,15 @@ check: ## seconds: format, lints, the pure tests, the house rules
 histories: ## two million random lives of a container; HISTORIES=n, FROM=seed
 	HISTORIES=$${HISTORIES:-2000000} cargo test --package logic --test histories -- \
 		--nocapture
+
+exhausted: ## minutes: every state of the core in small worlds, and in larger ones
+	cargo test --package logic --test exhausted -- --include-ignored --nocapture --test-threads 1
+
+mutants: ## half an hour: the core broken in 800 places; which of them no test sees
+	@cargo mutants --version >/dev/null 2>&1 || cargo install cargo-mutants --locked
+	HISTORIES=10000 PROPTEST_CASES=100 RUST_BACKTRACE=0 cargo mutants --package logic \
+		--profile mutants --jobs 1 --timeout 30 --output target \
+		-- --lib --test histories
 
 live: ## only the tests that need Docker
 	@tools/test --test live

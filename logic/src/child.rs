@@ -6,7 +6,7 @@ use crate::words::{Instant, Pid, Signal};
 use core::time::Duration;
 
 /// Such a process, from its start to its end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub struct Child {
     /// What it is.
     pub role: Role,

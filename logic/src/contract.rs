@@ -9,7 +9,7 @@ use crate::verbs::Verb;
 use crate::words::{Exit, Pid, Signal};
 
 /// What the command line and the terminal make of this boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Plan {
     /// Install the insecure key first.
     pub insecure_key: bool,
@@ -26,7 +26,7 @@ pub struct Plan {
 }
 
 /// The lists of scripts, in the order of a container's life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scripts {
     /// `/usr/sbin/enable_insecure_key`.
     InsecureKey,
@@ -41,7 +41,7 @@ pub enum Scripts {
 }
 
 /// One script: the list and the place in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Script {
     /// The list.
     pub of: Scripts,
@@ -50,7 +50,7 @@ pub struct Script {
 }
 
 /// What of a service directory is to be run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Program {
     /// `./run`.
     Run,
@@ -61,11 +61,11 @@ pub enum Program {
 }
 
 /// A service, or the log service of one: its number for as long as it is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServiceId(pub u32);
 
 /// What a service directory says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shape {
     /// There is a file `down`.
     pub down: bool,
@@ -74,7 +74,7 @@ pub struct Shape {
 }
 
 /// What a process is started as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// A startup or shutdown script.
     Script(Script),
@@ -118,7 +118,7 @@ pub enum Event {
 }
 
 /// Which processes there are beside us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Left {
     /// None.
     Nobody,
@@ -129,7 +129,7 @@ pub enum Left {
 }
 
 /// One step for the hands. Those that ask for an answer say so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Import the environment and dump it. Answer: `Event::Patience`.
     LoadEnvironment,
@@ -168,7 +168,7 @@ pub enum Action {
 }
 
 /// What there is to say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Notice {
     /// The services are about to be started.
     BootingServices,

@@ -13,7 +13,7 @@ pub const LATER: Duration = Duration::from_secs(5);
 pub const UNKILLABLE: Duration = Duration::from_secs(2);
 
 /// How far the end of a process, or of all that are left, has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ending {
     /// It may live.
     NotAsked,
@@ -56,7 +56,7 @@ impl Ending {
 }
 
 /// Signals still to be sent: a set, so its size has a bound.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Owed(u64);
 
 impl Owed {

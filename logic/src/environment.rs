@@ -324,7 +324,7 @@ fn json_string(dump: &mut String, bytes: &[u8]) {
 }
 
 /// How long until the next, harder signal. `None` waits for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Patience {
     /// KILL_PROCESS_TIMEOUT: with the main command, each script, and all services together.
     pub process: Option<Duration>,

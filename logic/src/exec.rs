@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 /// An error number of the kernel (errno(3); x86 and arm64 agree on those named here).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Errno(pub i32);
 
 impl Errno {
@@ -33,7 +33,7 @@ impl Errno {
 }
 
 /// What a new process does before it is the program: where it can fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Deed {
     /// Begin a session of its own (setsid(2)).
     Session,
@@ -59,7 +59,7 @@ impl Deed {
 }
 
 /// What stands at the path that could not be executed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Look<'a> {
     /// Nothing.
     Missing,

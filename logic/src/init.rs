@@ -33,7 +33,7 @@ const PASSED_ON: [Signal; 7] = [
 ];
 
 /// PID 1.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Init {
     plan: Plan,
     patience: Patience,

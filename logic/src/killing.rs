@@ -9,7 +9,7 @@ use core::time::Duration;
 pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
 /// When to look who is left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Look {
     Now,
     At(Instant),
@@ -17,7 +17,7 @@ enum Look {
 }
 
 /// How far it has come.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub struct Killing {
     ending: Ending,
     owed: Owed,

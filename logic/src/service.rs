@@ -30,7 +30,7 @@ pub enum Step {
 }
 
 /// How fast its status has to be seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Unseen {
     Nothing,
     Change,
@@ -50,7 +50,7 @@ enum Asked {
 struct Said([Option<(Birth, Errno)>; 3]);
 
 /// The service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Service {
     state: State,
     want: Want,

@@ -18,7 +18,7 @@ mod entry;
 mod facts;
 
 /// All services.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Services {
     /// In rising order of their numbers. Each stands alone: a list of them that grows would be
     /// copied, and leave a hole in memory as long as itself.

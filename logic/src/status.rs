@@ -33,7 +33,7 @@ impl UnixTime {
 }
 
 /// What of a service is running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Nothing.
     Down,
@@ -58,7 +58,7 @@ impl State {
 }
 
 /// What a service shall become.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Want {
     /// Running, and started again whenever it ends.
     Up,

@@ -3,7 +3,7 @@
 use crate::words::Signal;
 
 /// One byte in `control` (runsv(8), CONTROL).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verb {
     /// Start, and start again whenever it ends.
     Up,
@@ -74,7 +74,7 @@ impl Verb {
 }
 
 /// Something owed to a running process, in the order in which it is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Deed {
     /// KILL.
     Kill,
@@ -164,7 +164,7 @@ impl Deed {
 }
 
 /// What is owed: a set, so that a flood of bytes costs no more than one of each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Deeds(u16);
 
 impl Deeds {

@@ -64,7 +64,7 @@ impl fmt::Display for Signal {
 }
 
 /// How a process ended: with a code of its own, or killed by a signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exit {
     /// `exit(code)`.
     Code(u8),
@@ -102,7 +102,7 @@ impl fmt::Display for Exit {
 }
 
 /// A moment on a clock that only goes forward and that nobody can set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(pub Duration);
 
 impl Instant {

@@ -4,7 +4,7 @@ use super::Init;
 use crate::contract::{Action, Notice, Role, Script, Scripts};
 use crate::words::Instant;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Stage {
     Beginning,
     Startup(Scripts, Position),
@@ -19,7 +19,7 @@ pub(super) enum Stage {
 }
 
 /// The place in a list of scripts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Position {
     Unlisted,
     At { index: usize, count: usize },

@@ -107,10 +107,9 @@ impl Service {
 
     /// Exit 0 means that the script did what the signal should do.
     fn control_ended(&mut self, letter: u8, exit: Exit) {
-        self.consulted = true;
+        self.consulted = Some(letter);
         if exit.is_success()
-            && letter != b'u'
-            && let Some(deed) = self.owed.first()
+            && let Some(deed) = self.owed.with_letter(letter)
         {
             self.owed.remove(deed);
             self.consulted = None;
@@ -129,7 +128,8 @@ impl Service {
         };
         self.ended = (exit, pid);
         let quickly = self.ends_quickly(now) && exit.is_success() && !self.told;
-        self.quick_ends = if quickly { self.quick_ends.saturating_add(1) } else { 0 };
+        // After three it has been said.
+        self.quick_ends = if quickly { self.quick_ends.saturating_add(1).min(3) } else { 0 };
         self.owed = Deeds::default();
         self.consulted = None;
         self.paused = false;

@@ -16,7 +16,7 @@ pub(super) enum Kin {
 }
 
 /// A service among the others.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Entry {
     pub(super) id: ServiceId,
     pub(super) service: Service,

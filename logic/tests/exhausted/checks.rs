@@ -1,0 +1,337 @@
+//! What is remembered of the way to a state, as far as it matters to the promises; the promises.
+
+use crate::fingerprint::for_checks;
+use crate::world::{Bounds, Process, World, rank};
+use logic::contract::{Action, Notice, Program, Role, ServiceId};
+use logic::status::{State, Status, UnixTime, Want};
+use logic::verbs::Verb;
+use logic::words::{Exit, Instant, Pid, Signal};
+use std::time::Duration;
+
+/// Of one service.
+#[derive(Clone, Default, Hash)]
+struct Told {
+    want: Option<Want>,
+    once: bool,
+    may_kill: bool,
+    /// When its last process ended, or could not be made.
+    idle_since: Option<Instant>,
+    /// The end of its `run`, of which `finish` has not heard.
+    last_run: Option<(Exit, Pid)>,
+    shown: Option<(State, Option<Pid>, Want, bool, bool)>,
+    forgotten: bool,
+    closed: bool,
+}
+
+#[derive(Clone, Default, Hash)]
+pub struct Memory {
+    /// How many have asked for a stop.
+    pub requests: u8,
+    stop_began: Option<Instant>,
+    loaded: bool,
+    opened: bool,
+    last_rank: Option<(u8, usize)>,
+    expected: Option<u8>,
+    told_all: u8,
+    told_all_at: Option<Instant>,
+    services: Vec<Told>,
+}
+
+impl Memory {
+    fn of(&mut self, id: ServiceId) -> &mut Told {
+        let at = id.0 as usize;
+        if self.services.len() <= at {
+            self.services.resize(at + 1, Told::default());
+        }
+        &mut self.services[at]
+    }
+
+    /// Whether anything has been done yet.
+    pub fn has_begun(&self) -> bool {
+        self.loaded
+    }
+
+    /// How long the stop has taken.
+    pub fn stop_took(&self, now: Instant) -> Option<Duration> {
+        self.stop_began.map(|began| began.until(for_checks(now)))
+    }
+
+    fn stop_begins(&mut self, now: Instant) {
+        self.stop_began.get_or_insert(for_checks(now));
+    }
+
+    /// A script of the shutdown has as much patience as there is, from its birth.
+    pub fn asked_at_birth(&self, role: Option<Role>, now: Instant) -> Option<Instant> {
+        let is_hook = role.and_then(rank).is_some_and(|(rank, _)| rank > 3);
+        is_hook.then_some(for_checks(now))
+    }
+
+    pub fn signalled(&mut self, bounds: &Bounds, world: &World, signal: Signal) {
+        let is_quit = signal == Signal::QUIT && !bounds.plan.main_command;
+        if [Signal::TERM, Signal::INT].contains(&signal) || is_quit {
+            if self.requests == 0 && bounds.plan.main_command && self.expected.is_none() {
+                let runs = world.processes.iter().any(|p| p.role == Some(Role::MainCommand));
+                let never_ran = !runs && self.stop_began.is_none();
+                self.expected = never_ran.then_some(128 + signal.0);
+            }
+            self.requests = 2.min(self.requests + 1);
+            self.stop_begins(world.now);
+        }
+    }
+
+    pub fn told(&mut self, world: &World, id: ServiceId, verb: Verb) {
+        let is_log = world.directories.iter().any(|directory| directory.log == Some(id));
+        if is_log && verb == Verb::Exit {
+            return;
+        }
+        let status = world.core.status(id, world.now, UnixTime::default());
+        let is_down = status.is_some_and(|status| status.state == State::Down);
+        let told = self.of(id);
+        match verb {
+            Verb::Up => told.want = Some(Want::Up),
+            Verb::Down | Verb::Once => told.want = Some(Want::Down),
+            Verb::Exit => told.want = Some(Want::Exit),
+            Verb::Kill => told.may_kill = true,
+            _ => {}
+        }
+        match verb {
+            Verb::Once => told.once |= is_down,
+            Verb::Up | Verb::Down | Verb::Exit => told.once = false,
+            _ => {}
+        }
+    }
+
+    pub fn refused(&mut self, world: &World, role: Role) {
+        if let Role::Service(id, program) = role {
+            let told = self.of(id);
+            told.idle_since = Some(world.now);
+            told.once |= program == Program::Run && told.want == Some(Want::Down);
+        }
+    }
+
+    pub fn ended(&mut self, world: &World, process: &Process, exit: Exit) {
+        match process.role {
+            None => {}
+            Some(Role::Service(id, program)) => {
+                let told = self.of(id);
+                told.idle_since = Some(world.now);
+                if program == Program::Run {
+                    let exit = if process.failed.is_some() { Exit::Code(111) } else { exit };
+                    told.last_run = Some((exit, Pid(process.pid)));
+                }
+            }
+            Some(Role::MainCommand) => {
+                self.expected.get_or_insert(exit.status());
+                self.stop_begins(world.now);
+            }
+            Some(role @ Role::Script(_)) => {
+                let is_startup = rank(role).is_some_and(|(rank, _)| rank < 3);
+                if is_startup && !exit.is_success() && self.stop_began.is_none() {
+                    self.expected = Some(1);
+                    self.stop_begins(world.now);
+                }
+            }
+        }
+    }
+
+    /// Before a step.
+    pub fn before(&mut self, bounds: &Bounds, world: &World, action: Action) {
+        match action {
+            Action::LoadEnvironment => self.loaded = true,
+            Action::Start(role) => self.may_start(world, role),
+            Action::Signal(pid, signal) => self.may_signal(bounds, world, pid, signal),
+            Action::SignalAll(signal) => self.may_signal_all(bounds, world, signal),
+            Action::OpenServices => {
+                self.opened = true;
+                for directory in &world.directories {
+                    for id in [Some(directory.id), directory.log].into_iter().flatten() {
+                        self.show(world, id);
+                    }
+                }
+            }
+            Action::Publish(id) => self.show(world, id),
+            Action::Say(Notice::MainExited(exit)) => {
+                let is_main = |process: &&Process| process.role == Some(Role::MainCommand);
+                if let Some(main) = world.processes.iter().find(is_main) {
+                    assert!(main.got_kill, "the main command is said to be over, and runs");
+                    self.expected = Some(137);
+                }
+                assert_eq!(self.expected, Some(exit.status()), "said of the main command");
+            }
+            Action::CloseLog(log) => {
+                assert!(!std::mem::replace(&mut self.of(log).closed, true), "closed twice");
+                let of = world.directories.iter().find(|d| d.log == Some(log)).unwrap();
+                let is_over = |process: &Process| process.got_kill && self.stop_began.is_some();
+                let runs = run_of(world, of.id).is_some_and(|process| !is_over(process));
+                assert!(!runs, "a log ends before its service");
+            }
+            Action::Forget(id) => {
+                assert!(!std::mem::replace(&mut self.of(id).forgotten, true), "forgotten twice");
+                assert!(run_of(world, id).is_none(), "a service is forgotten while it runs");
+            }
+            Action::Exit(code) => self.at_the_end(bounds, world, code),
+            Action::ReloadEnvironment
+            | Action::List(_)
+            | Action::LookWhetherDeaf(_)
+            | Action::LookWhoIsLeft
+            | Action::TakeTerminalBack
+            | Action::Say(_)
+            | Action::Scan
+            | Action::Heal(_) => {}
+        }
+    }
+
+    fn may_start(&mut self, world: &World, role: Role) {
+        assert!(self.loaded, "nothing starts without an environment");
+        let Some(rank) = rank(role) else { return self.may_start_service(world, role) };
+        assert!(self.last_rank.is_none_or(|last| last <= rank), "{role:?} comes too late");
+        self.last_rank = Some(rank);
+        assert_eq!(rank.0 > 3, self.stop_began.is_some(), "{role:?} at the wrong end of life");
+        let is_other = |process: &&Process| {
+            !matches!(process.role, None | Some(Role::Service(..))) && !process.got_kill
+        };
+        let other = world.processes.iter().find(is_other);
+        assert!(other.is_none(), "two at a time: {other:?}");
+    }
+
+    fn may_start_service(&mut self, world: &World, role: Role) {
+        let Role::Service(id, program) = role else { return };
+        let has_begun = self.stop_began.is_some();
+        let told = self.of(id);
+        assert!(!told.forgotten, "a forgotten service starts");
+        match program {
+            Program::Run => {
+                assert!(!has_begun, "a service starts after the stop has begun");
+                let is_wanted = !matches!(told.want, Some(Want::Down | Want::Exit));
+                assert!(std::mem::take(&mut told.once) || is_wanted, "what is wanted down starts");
+                let is_same = |process: &&Process| {
+                    matches!(process.role, Some(Role::Service(of, Program::Run
+                        | Program::Finish(..))) if of == id)
+                };
+                let other = world.processes.iter().find(is_same);
+                assert!(other.is_none(), "two instances of one service: {other:?}");
+            }
+            Program::Finish(exit, pid) => {
+                assert_eq!(told.last_run.take(), Some((exit, pid)), "no such run has ended");
+            }
+            Program::Control(_) => {}
+        }
+    }
+
+    fn may_signal(&mut self, bounds: &Bounds, world: &World, pid: Pid, signal: Signal) {
+        let process = world.processes.iter().find(|process| process.pid == pid.0);
+        let process = process.expect("a signal to a process we no longer own");
+        let role = process.role.expect("a signal to an orphan");
+        if signal != Signal::KILL {
+            return;
+        }
+        let now = for_checks(world.now);
+        let since = match role {
+            Role::Service(id, _) if self.of(id).may_kill => return,
+            Role::Service(..) => self.stop_began,
+            Role::MainCommand | Role::Script(_) => process.asked,
+        };
+        let since = since.expect("KILL to one that was not told to end");
+        let is_over = since.until(now) >= bounds.patience;
+        assert!(is_over || self.requests > 1, "KILL before its time");
+        let is_log = |id| world.directories.iter().any(|directory| directory.log == Some(id));
+        let is_asked = match role {
+            Role::MainCommand => true,
+            Role::Service(id, Program::Run) => bounds.controls.is_empty() && !is_log(id),
+            Role::Service(..) | Role::Script(_) => false,
+        };
+        let was_asked = process.got_term && process.got_cont;
+        assert!(!is_asked || was_asked || self.requests > 1, "KILL without TERM and CONT before");
+    }
+
+    fn may_signal_all(&mut self, bounds: &Bounds, world: &World, signal: Signal) {
+        assert!(bounds.plan.kill_all, "everybody is signalled against the plan");
+        let order = [Signal::TERM, Signal::CONT, Signal::KILL];
+        assert_eq!(order.get(usize::from(self.told_all)), Some(&signal), "out of order");
+        self.told_all += 1;
+        let now = for_checks(world.now);
+        let waited = self.told_all_at.get_or_insert(now).until(now);
+        let is_over = signal != Signal::KILL || waited >= bounds.patience;
+        assert!(is_over || self.requests > 1, "KILL before its time");
+    }
+
+    fn show(&mut self, world: &World, id: ServiceId) {
+        let status = world.core.status(id, world.now, UnixTime::default());
+        self.of(id).shown = status.map(seen);
+    }
+
+    fn at_the_end(&self, bounds: &Bounds, world: &World, code: u8) {
+        assert!(self.stop_began.is_some(), "it ends for no reason");
+        assert_eq!(code, self.expected.unwrap_or(0), "the wrong exit code");
+        let alive = world.processes.iter().find(|process| !process.got_kill);
+        assert!(!bounds.plan.kill_all || alive.is_none(), "left alive: {alive:?}");
+    }
+
+    /// Whenever nothing is to be done.
+    pub fn settled(&self, bounds: &Bounds, world: &World) {
+        let deadline = world.core.deadline();
+        assert!(deadline.is_none_or(|at| at > world.now), "PID 1 would not sleep");
+        if let Some(took) = self.stop_took(world.now) {
+            assert!(deadline.is_some(), "a stop that waits for ever");
+            assert!(took <= bounds.longest_stop, "the stop takes too long");
+            return;
+        }
+        for directory in world.directories.iter().filter(|directory| directory.known) {
+            for id in [Some(directory.id), directory.log].into_iter().flatten() {
+                let Some(told) = self.services.get(id.0 as usize) else { continue };
+                if directory.exists {
+                    want_is_obeyed(world, id, told);
+                    status_is_true(world, id, told, self.opened);
+                }
+            }
+        }
+    }
+}
+
+fn want_is_obeyed(world: &World, id: ServiceId, told: &Told) {
+    let is_busy = world
+        .processes
+        .iter()
+        .any(|process| matches!(process.role, Some(Role::Service(of, _)) if of == id));
+    let second = Duration::from_secs(1);
+    let rests = told.idle_since.is_some_and(|since| since.until(world.now) < second);
+    let is_closed = told.closed || told.forgotten;
+    assert!(told.want != Some(Want::Up) || is_busy || rests || is_closed, "{id:?} is wanted up");
+    let wakes = world.core.deadline().is_some();
+    assert!(told.want != Some(Want::Up) || is_busy || wakes || is_closed, "{id:?} is forgotten");
+}
+
+fn status_is_true(world: &World, id: ServiceId, told: &Told, opened: bool) {
+    let Some(status) = world.core.status(id, world.now, UnixTime::default()) else { return };
+    let found = status.pid.map(|pid| world.processes.iter().find(|p| p.pid == pid.0));
+    match found {
+        Some(process) => {
+            let process = process.expect("a status of a dead process");
+            let is_it = matches!(
+                (process.role, status.state),
+                (Some(Role::Service(of, Program::Run)), State::Run)
+                    | (Some(Role::Service(of, Program::Finish(..))), State::Finish) if of == id
+            );
+            assert!(is_it, "{status:?} of {process:?}");
+        }
+        None => assert!(run_of(world, id).is_none(), "{status:?}, and it runs"),
+    }
+    if let Some(want) = told.want
+        && !told.closed
+    {
+        assert_eq!(status.to_bytes()[17] == b'u', want == Want::Up, "the want is not shown");
+    }
+    if opened && !told.forgotten {
+        assert_eq!(told.shown, Some(seen(status)), "{id:?} is not what is shown of it");
+    }
+}
+
+/// What of a status does not depend on the time.
+fn seen(status: Status) -> (State, Option<Pid>, Want, bool, bool) {
+    (status.state, status.pid, status.want, status.paused, status.got_term)
+}
+
+fn run_of(world: &World, id: ServiceId) -> Option<&Process> {
+    let is_it = |process: &&Process| matches!(process.role, Some(Role::Service(of, Program::Run)) if of == id);
+    world.processes.iter().find(is_it)
+}

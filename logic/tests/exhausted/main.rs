@@ -1,0 +1,157 @@
+//! Every state of the core that a small world can bring it into: not a sample, all of them. In each
+//! the promises are kept; and from each the stop is reached, because it is among the events that may
+//! come next, and a state in which a stop takes longer than it may breaks a promise.
+//!
+//! `cargo test --package logic --test exhausted -- --nocapture` prints the numbers.
+//! `make exhausted` takes minutes, for larger worlds.
+
+mod checks;
+mod fingerprint;
+mod search;
+mod world;
+
+use logic::contract::Plan;
+use logic::words::{Exit, Signal};
+use search::{Found, exhaust};
+use std::time::Duration;
+use world::Bounds;
+
+const NOTHING: Bounds = Bounds {
+    plan: Plan {
+        insecure_key: false,
+        startup_files: true,
+        services: true,
+        main_command: false,
+        terminal: false,
+        kill_all: true,
+    },
+    scripts: [0; 5],
+    services: &[],
+    finish: false,
+    controls: b"",
+    verbs: b"",
+    log_verbs: b"",
+    exits: &[Exit::Code(0)],
+    signals: &[Signal::TERM],
+    refusals: false,
+    failures: false,
+    orphans: false,
+    vanishings: 0,
+    appearances: 0,
+    batch: 1,
+    patience: Duration::from_secs(2),
+    tick: Duration::from_secs(1),
+    longest_stop: Duration::ZERO,
+};
+
+/// More than this would not fit into memory: some two thousand bytes each.
+const MOST: usize = 4_000_000;
+
+fn holds(name: &str, bounds: &Bounds) {
+    let found = exhaust(bounds, MOST);
+    let Found { states, transitions, depth, ends, longest_stop, took, .. } = found;
+    let (took, rate) = (took.as_secs_f64(), transitions as f64 / took.as_secs_f64());
+    eprintln!(
+        "{name}: {states} states, {transitions} transitions, {depth} events deep, {ends} ends, \
+         longest stop {longest_stop:?}; {took:.1} s, {rate:.0} transitions a second"
+    );
+    assert!(found.whole, "{name}: too large to be exhausted");
+    assert!(found.ends > 0, "{name}: no end is reached");
+}
+
+#[test]
+fn every_state_of_a_service_with_a_logger() {
+    let bounds = Bounds {
+        services: &[true],
+        verbs: b"ud",
+        log_verbs: b"d",
+        refusals: true,
+        // The logger after its service.
+        longest_stop: Duration::from_secs(12),
+        ..NOTHING
+    };
+    holds("a service with a logger", &bounds);
+}
+
+#[test]
+fn every_state_of_two_services() {
+    let bounds = Bounds {
+        services: &[false, false],
+        verbs: b"ud",
+        // The two end together.
+        longest_stop: Duration::from_secs(8),
+        ..NOTHING
+    };
+    holds("two services", &bounds);
+}
+
+#[test]
+fn every_state_of_startup_scripts_main_command_and_stop() {
+    let bounds = Bounds {
+        plan: Plan { main_command: true, terminal: true, ..NOTHING.plan },
+        scripts: [0, 1, 1, 1, 1],
+        exits: &[Exit::Code(0), Exit::Code(1)],
+        signals: &[Signal::TERM, Signal::HUP],
+        refusals: true,
+        failures: true,
+        orphans: true,
+        batch: 2,
+        // The main command, a script before and one after, and all that are left.
+        longest_stop: Duration::from_secs(16),
+        ..NOTHING
+    };
+    holds("startup scripts, main command and stop", &bounds);
+}
+
+#[test]
+fn every_state_of_a_service_with_scripts_of_its_own() {
+    let bounds = Bounds {
+        services: &[false],
+        finish: true,
+        controls: b"t2d",
+        verbs: b"udt2",
+        refusals: true,
+        // A second and two for `finish`, after a `run` that was killed.
+        longest_stop: Duration::from_secs(10),
+        ..NOTHING
+    };
+    holds("a service with finish and control/t, control/d, control/2", &bounds);
+}
+
+#[test]
+fn every_state_of_one_service() {
+    let bounds = Bounds {
+        services: &[false],
+        verbs: b"udx",
+        // Patience and two seconds, for the service and for all that are left.
+        longest_stop: Duration::from_secs(8),
+        ..NOTHING
+    };
+    holds("one service", &bounds);
+}
+
+/// With more that may happen: minutes.
+#[test]
+#[ignore = "takes minutes: make exhausted"]
+fn every_state_of_larger_worlds() {
+    let longest_stop = Duration::from_secs(8);
+    let one = Bounds { services: &[false], longest_stop, ..NOTHING };
+    let more_verbs = Bounds { verbs: b"udoxtkpc", refusals: true, ..one };
+    holds("one service, more verbs", &more_verbs);
+    let failures = Bounds { verbs: b"ud", refusals: true, failures: true, orphans: true, ..one };
+    holds("one service, failures and orphans", &failures);
+    let directories = Bounds { verbs: b"udx", vanishings: 1, appearances: 2, ..one };
+    holds("one service, and its directory comes and goes", &directories);
+    let in_pairs = Bounds { verbs: b"udoxt", refusals: true, batch: 2, ..one };
+    holds("one service, two events at a time", &in_pairs);
+    let logger = Bounds {
+        services: &[true],
+        verbs: b"udx",
+        log_verbs: b"ud",
+        longest_stop: Duration::from_secs(12),
+        ..NOTHING
+    };
+    holds("a service with a logger, more verbs", &logger);
+    let two = Bounds { services: &[false, false], verbs: b"ud", refusals: true, ..one };
+    holds("two services, and no process can be made", &two);
+}
