@@ -14,6 +14,8 @@ struct Told {
     want: Option<Want>,
     once: bool,
     may_kill: bool,
+    /// It was told to end, and neither was sent TERM, nor did `control/t` stand in for that.
+    owes_term: bool,
     /// When its last process ended, or could not be made.
     idle_since: Option<Instant>,
     /// The end of its `run`, of which `finish` has not heard.
@@ -86,7 +88,11 @@ impl Memory {
         }
         let status = world.core.status(id, world.now, UnixTime::default());
         let is_down = status.is_some_and(|status| status.state == State::Down);
+        let is_ending = self.stop_began.is_some() || self.of(id).closed;
         let told = self.of(id);
+        if let Verb::Down | Verb::Exit | Verb::Term = verb {
+            told.owes_term |= !is_ending && run_of(world, id).is_some_and(|run| !run.got_term);
+        }
         match verb {
             Verb::Up => told.want = Some(Want::Up),
             Verb::Down | Verb::Once => told.want = Some(Want::Down),
@@ -115,6 +121,11 @@ impl Memory {
             Some(Role::Service(id, program)) => {
                 let told = self.of(id);
                 told.idle_since = Some(world.now);
+                if program == Program::Run
+                    || (program == Program::Control(b't') && exit.is_success())
+                {
+                    told.owes_term = false;
+                }
                 if program == Program::Run {
                     let exit = if process.failed.is_some() { Exit::Code(111) } else { exit };
                     told.last_run = Some((exit, Pid(process.pid)));
@@ -222,6 +233,9 @@ impl Memory {
         let process = world.processes.iter().find(|process| process.pid == pid.0);
         let process = process.expect("a signal to a process we no longer own");
         let role = process.role.expect("a signal to an orphan");
+        if let (Signal::TERM | Signal::KILL, Role::Service(id, _)) = (signal, role) {
+            self.of(id).owes_term = false;
+        }
         if signal != Signal::KILL {
             return;
         }
@@ -269,6 +283,12 @@ impl Memory {
 
     /// Whenever nothing is to be done.
     pub fn settled(&self, bounds: &Bounds, world: &World) {
+        for (id, told) in (0..).map(ServiceId).zip(&self.services) {
+            let is_asked = world.processes.iter().any(|process| {
+                matches!(process.role, Some(Role::Service(of, Program::Control(_))) if of == id)
+            });
+            assert!(!told.owes_term || is_asked || told.closed, "{id:?} was not sent TERM");
+        }
         let deadline = world.core.deadline();
         assert!(deadline.is_none_or(|at| at > world.now), "PID 1 would not sleep");
         if let Some(took) = self.stop_took(world.now) {

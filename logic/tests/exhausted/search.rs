@@ -3,6 +3,7 @@
 use crate::fingerprint;
 use crate::world::{Answer, Bounds, Move, World};
 use logic::contract::{Action, Role};
+use std::cell::Cell;
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -35,7 +36,7 @@ pub fn exhaust(bounds: &Bounds, limit: usize) -> Found {
     let (mut transitions, mut depth, mut ends) = (0, 0, 0);
     let (mut longest_stop, mut whole) = (Duration::ZERO, true);
     while let Some((world, number, away)) = open.pop_front() {
-        let mut at = 0;
+        let (mut at, last) = (0, Last::default());
         let visit = |next: World, _: &Story| {
             transitions += 1;
             at += 1;
@@ -51,10 +52,11 @@ pub fn exhaust(bounds: &Bounds, limit: usize) -> Found {
                 }
             }
         };
-        let result = catch_unwind(AssertUnwindSafe(|| successors(bounds, &world, visit)));
+        let result = catch_unwind(AssertUnwindSafe(|| successors(bounds, &world, &last, visit)));
         if let Err(broken) = result {
             eprintln!("The shortest way to a broken promise:");
             tell(bounds, &way, number);
+            eprintln!("{:?}", last.get().into_iter().flatten().collect::<Vec<_>>());
             std::panic::resume_unwind(broken);
         }
     }
@@ -69,25 +71,31 @@ struct Story {
     starts: Vec<(Role, Answer)>,
 }
 
+/// What happened last: where a promise is broken, that is what broke it.
+type Last = Cell<[Option<Move>; 2]>;
+
 /// All states that come next: something happens, or two things; and then the core has its way.
-fn successors(bounds: &Bounds, world: &World, mut visit: impl FnMut(World, &Story)) {
+fn successors(bounds: &Bounds, world: &World, last: &Last, mut visit: impl FnMut(World, &Story)) {
     if !world.memory.has_begun() {
         return settle(bounds, world.clone(), Story::default(), &mut visit);
     }
     for first in world.moves(bounds) {
         let mut after = world.clone();
+        last.set([Some(first), None]);
         after.befall(bounds, first);
         if bounds.batch > 1 && !matches!(first, Move::Wait) {
             for second in after.moves(bounds) {
                 if !matches!(second, Move::Wait) {
                     let mut after = after.clone();
+                    last.set([Some(first), Some(second)]);
                     after.befall(bounds, second);
-                    let story = Story { moves: [Some(first), Some(second)], starts: Vec::new() };
+                    let story = Story { moves: last.get(), starts: Vec::new() };
                     settle(bounds, after, story, &mut visit);
                 }
             }
         }
-        let story = Story { moves: [Some(first), None], starts: Vec::new() };
+        last.set([Some(first), None]);
+        let story = Story { moves: last.get(), starts: Vec::new() };
         settle(bounds, after, story, &mut visit);
     }
 }
@@ -135,7 +143,7 @@ fn tell(bounds: &Bounds, way: &Way, number: u32) {
     for turn in turns.into_iter().rev() {
         let mut at = 0;
         let mut found = None;
-        successors(bounds, &world, |next, story| {
+        successors(bounds, &world, &Last::default(), |next, story| {
             at += 1;
             if at == turn {
                 found = Some((next, story.clone()));
