@@ -119,40 +119,43 @@ fn every_state_of_a_service_with_scripts_of_its_own() {
     holds("a service with finish, control/t and control/2", &bounds);
 }
 
+const ONE: Bounds = Bounds {
+    services: &[false],
+    // Patience and two seconds, for the service and for all that are left.
+    longest_stop: Duration::from_secs(8),
+    ..NOTHING
+};
+
 #[test]
-fn every_state_of_one_service() {
-    let bounds = Bounds {
-        services: &[false],
-        verbs: b"udx",
-        // Patience and two seconds, for the service and for all that are left.
-        longest_stop: Duration::from_secs(8),
-        ..NOTHING
-    };
-    holds("one service", &bounds);
+fn every_state_of_one_service_told_anything() {
+    let bounds = Bounds { verbs: b"udoxtkpchaiq12", refusals: true, ..ONE };
+    holds("one service, all verbs", &bounds);
+}
+
+#[test]
+fn every_state_of_one_service_for_which_much_fails() {
+    let exits = &[Exit::Code(0), Exit::Code(1), Exit::Signal(Signal(11))];
+    let failing = Bounds { refusals: true, failures: true, orphans: true, exits, ..ONE };
+    holds("one service, failures and orphans", &Bounds { verbs: b"udo", ..failing });
+}
+
+#[test]
+fn every_state_of_a_service_whose_directory_comes_and_goes() {
+    let bounds = Bounds { vanishings: 1, appearances: 1, ..ONE };
+    holds("one service, and its directory comes and goes", &bounds);
 }
 
 /// With more that may happen: minutes.
 #[test]
 #[ignore = "takes minutes: make exhausted"]
 fn every_state_of_larger_worlds() {
-    let longest_stop = Duration::from_secs(8);
-    let one = Bounds { services: &[false], longest_stop, ..NOTHING };
-    let more_verbs = Bounds { verbs: b"udoxtkpc", refusals: true, ..one };
-    holds("one service, more verbs", &more_verbs);
-    let failures = Bounds { verbs: b"ud", refusals: true, failures: true, orphans: true, ..one };
-    holds("one service, failures and orphans", &failures);
-    let directories = Bounds { verbs: b"udx", vanishings: 1, appearances: 2, ..one };
-    holds("one service, and its directory comes and goes", &directories);
-    let in_pairs = Bounds { verbs: b"udoxt", refusals: true, batch: 2, ..one };
+    let in_pairs = Bounds { verbs: b"udoxt", refusals: true, batch: 2, ..ONE };
     holds("one service, two events at a time", &in_pairs);
-    let logger = Bounds {
-        services: &[true],
-        verbs: b"udx",
-        log_verbs: b"ud",
-        longest_stop: Duration::from_secs(12),
-        ..NOTHING
-    };
-    holds("a service with a logger, more verbs", &logger);
-    let two = Bounds { services: &[false, false], verbs: b"ud", refusals: true, ..one };
+    let directory = Bounds { verbs: b"udx", vanishings: 1, appearances: 1, ..ONE };
+    holds("one service, told things, and its directory comes and goes", &directory);
+    let longest_stop = Duration::from_secs(12);
+    let logger = Bounds { services: &[true], log_verbs: b"ud", longest_stop, ..NOTHING };
+    holds("a service with a logger, more verbs", &Bounds { verbs: b"udx", ..logger });
+    let two = Bounds { services: &[false, false], verbs: b"ud", refusals: true, ..ONE };
     holds("two services, and no process can be made", &two);
 }
