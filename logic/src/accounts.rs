@@ -211,4 +211,10 @@ mod tests {
         let who = identity(b"empty", PASSWD, GROUP).unwrap();
         assert_eq!((who.home.as_slice(), who.shell.as_slice()), (&b"/"[..], &b"/bin/sh"[..]));
     }
+
+    #[test]
+    fn an_id_with_a_sign_is_no_id() {
+        assert_eq!((number(b"+5"), number(b""), number(b"5")), (None, None, Some(5)));
+        assert_eq!(number(b"4294967295"), None, "that means: leave it as it is");
+    }
 }

@@ -587,4 +587,16 @@ mod tests {
             prop_assert!(dump.starts_with(b"# ") && newlines == 1);
         }
     }
+
+    #[test]
+    fn a_variable_costs_its_text_and_ten_bytes() {
+        assert_eq!(cost_bytes(b"A", b"bc"), 13);
+    }
+
+    #[test]
+    fn json_has_short_names_for_a_tab_and_a_return() {
+        let mut dump = String::new();
+        json_string(&mut dump, b"\t\r\n\x01");
+        assert_eq!(dump, "\"\\t\\r\\n\\u0001\"");
+    }
 }

@@ -152,4 +152,18 @@ mod tests {
         assert_eq!(Errno::NOENT.status(), 127);
         assert_eq!(Errno::ACCES.status(), 126);
     }
+
+    #[test]
+    fn too_many_words_and_a_file_that_is_being_written_are_named() {
+        assert!(said(Errno::TXTBSY, b"").contains("open for writing"));
+        assert!(reason(Errno::TOO_BIG, Look::Missing).unwrap().contains("too large"));
+    }
+
+    #[test]
+    fn a_deed_that_failed_in_the_child_is_the_same_deed_here() {
+        for deed in Deed::ALL {
+            assert_eq!(Deed::from_number(deed as u8), Some(deed));
+        }
+        assert_eq!(Deed::from_number(5), None);
+    }
 }

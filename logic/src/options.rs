@@ -170,4 +170,23 @@ mod tests {
         }
         assert!(text.lines().all(|line| line.len() <= 84));
     }
+
+    #[test]
+    fn only_what_was_given_was_given() {
+        let options = parse(&words("--quiet")).unwrap();
+        assert!(!options.has(Flag::Help) && !options.has(Flag::Version));
+    }
+
+    #[test]
+    fn h_is_help_as_it_was_for_the_predecessor() {
+        assert!(parse(&words("-h")).unwrap().has(Flag::Help));
+    }
+
+    #[test]
+    fn an_empty_word_is_no_command_unless_only_help_is_wanted() {
+        let with = |option: &str| parse(&[option.into(), b"--".to_vec(), Vec::new()]);
+        assert!(with("--quiet").unwrap_err().contains("empty word"));
+        assert!(with("--help").is_ok() && with("--version").is_ok());
+        assert!(parse(&[b"--quiet".to_vec(), b"ls".to_vec(), Vec::new()]).is_ok());
+    }
 }

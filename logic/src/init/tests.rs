@@ -25,6 +25,8 @@ struct World {
     scripts: fn(Scripts) -> usize,
     left: Left,
     patience: Patience,
+    /// No process can be made.
+    refuses: bool,
     did: Vec<Action>,
 }
 
@@ -37,6 +39,7 @@ impl World {
             scripts: |_| 0,
             left: Left::Nobody,
             patience: Patience::default(),
+            refuses: false,
             did: Vec::new(),
         }
     }
@@ -58,6 +61,7 @@ impl World {
                 Action::List(of) => {
                     self.core.handle(self.now, Event::Listed(of, (self.scripts)(of)));
                 }
+                Action::Start(_) if self.refuses => self.core.start_refused(self.now, Errno(11)),
                 Action::Start(_) => {
                     self.core.started(self.now, Pid(self.next_pid));
                     self.next_pid += 1;
@@ -103,6 +107,10 @@ impl World {
 
     fn did(&self, action: Action) -> bool {
         self.at(action).is_some()
+    }
+
+    fn count(&self, action: Action) -> usize {
+        self.did.iter().filter(|&&done| done == action).count()
     }
 
     fn code(&self) -> Option<u8> {
@@ -385,4 +393,90 @@ fn without_kill_all_nobody_is_touched() {
     world.ends(Exit::Code(0));
     assert_eq!(world.code(), Some(0));
     assert!(!world.did(Action::SignalAll(Signal::TERM)));
+}
+
+#[test]
+fn a_startup_script_that_cannot_be_forked_is_tried_again_and_not_left_out() {
+    let mut world = World::new(NO_COMMAND);
+    world.scripts = |of| usize::from(of == Scripts::Startup);
+    world.refuses = true;
+    world.go();
+    assert!(!world.did(Action::Say(Notice::BootingServices)));
+    world.refuses = false;
+    world.wait(1);
+    assert_eq!(world.count(Action::Start(script(Scripts::Startup, 0))), 2);
+    world.ends(Exit::Code(0));
+    assert!(world.did(Action::Say(Notice::BootingServices)));
+}
+
+#[test]
+fn a_shutdown_script_that_cannot_be_forked_is_left_out_and_the_stop_goes_on() {
+    let mut world = World::new(NO_COMMAND);
+    world.scripts = |of| usize::from(of == Scripts::PreShutdown);
+    world.go();
+    world.refuses = true;
+    world.signal(Signal::TERM);
+    let skipped = Script { of: Scripts::PreShutdown, index: 0 };
+    assert!(world.did(Action::Say(Notice::ScriptSkipped(skipped, Errno(11)))));
+    assert_eq!(world.code(), Some(0));
+}
+
+#[test]
+fn the_service_directory_is_looked_at_again_only_after_scripts() {
+    let mut world = World::boot(PLAN);
+    assert_eq!(world.count(Action::Scan), 1);
+    world = World::new(PLAN);
+    world.scripts = |of| usize::from(of == Scripts::Startup);
+    world.go();
+    world.ends(Exit::Code(0));
+    assert_eq!(world.count(Action::Scan), 2, "a script may have taken a `down` file away");
+}
+
+#[test]
+fn a_terminal_is_taken_back_only_from_a_command_that_had_it() {
+    let mut world = World::boot(PLAN);
+    world.ends(Exit::Code(0));
+    assert!(!world.did(Action::TakeTerminalBack));
+    world = World::new(Plan { terminal: true, ..PLAN });
+    world.scripts = |of| usize::from(of == Scripts::Startup);
+    world.go();
+    world.ends(Exit::Code(0));
+    assert!(!world.did(Action::TakeTerminalBack), "a script had it not");
+}
+
+#[test]
+fn only_a_command_on_a_terminal_is_suspected_of_being_deaf() {
+    let mut world = World::boot(PLAN);
+    world.signal(Signal::TERM);
+    assert!(!world.did(Action::LookWhetherDeaf(Pid(100))));
+    world = World::new(Plan { terminal: true, ..PLAN });
+    world.scripts = |of| usize::from(of == Scripts::Startup);
+    world.go();
+    world.signal(Signal::TERM);
+    assert!(!world.did(Action::LookWhetherDeaf(Pid(100))), "a script has no terminal");
+}
+
+#[test]
+fn hup_looks_for_services_where_there_is_no_command_and_no_other_signal_does() {
+    let mut world = World::boot(NO_COMMAND);
+    let scans = world.count(Action::Scan);
+    world.signal(Signal::USR1);
+    assert_eq!(world.count(Action::Scan), scans);
+    world.signal(Signal::HUP);
+    assert_eq!(world.count(Action::Scan), scans + 1);
+    world = World::new(PLAN);
+    world.scripts = |of| usize::from(of == Scripts::Startup);
+    world.go();
+    world.signal(Signal::HUP);
+    assert_eq!(world.count(Action::Scan), 1, "it is for the command, which is not there yet");
+}
+
+#[test]
+fn what_was_shown_when_the_services_were_opened_is_not_shown_again() {
+    let mut world = World::new(NO_COMMAND);
+    let shape = crate::contract::Shape { down: true, log: None };
+    world.core.handle(world.now, Event::Found(ServiceId(0), shape));
+    world.go();
+    assert!(world.did(Action::OpenServices));
+    assert!(!world.did(Action::Publish(ServiceId(0))));
 }

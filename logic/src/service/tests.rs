@@ -302,3 +302,31 @@ fn control_t_is_asked_although_control_2_had_nothing_to_say() {
     assert!(world.did(Step::Start(Program::Control(b't'))));
     assert!(!world.did(Step::Signal(Pid(100), Signal::TERM)), "control/t has not answered yet");
 }
+
+#[test]
+fn up_said_again_and_again_does_not_try_a_refused_start_again_and_again() {
+    let mut world = World::new();
+    world.service.verb(Verb::Up);
+    assert_eq!(world.service.next(world.now, true, false), Some(Step::Publish));
+    while let Some(Step::Start(program)) = world.service.next(world.now, true, false) {
+        if program == RUN {
+            world.service.start_refused(world.now);
+        } else {
+            world.service.not_there(world.now);
+        }
+    }
+    world.verb(b'u');
+    assert_eq!(world.starts(), 0, "a second has not passed");
+    world.wait(1000);
+    assert_eq!(world.starts(), 1);
+}
+
+#[test]
+fn a_service_at_its_finish_cannot_be_paused() {
+    let mut world = World { finish: true, ..World::new() };
+    world.verb(b'u');
+    world.ends(100, Exit::Code(0));
+    assert_eq!(world.status().state, State::Finish);
+    world.verb(b'p');
+    assert!(!world.status().paused);
+}
