@@ -261,4 +261,10 @@ mod tests {
             prop_assert_eq!(Status::from_bytes(&bytes).is_some(), bytes[15] < 0x80);
         }
     }
+
+    #[test]
+    fn a_service_that_is_down_has_no_process() {
+        let down = Status { state: State::Down, pid: None, ..RUNNING };
+        assert_eq!(Status::from_bytes(&down.to_bytes()), Some(down));
+    }
 }

@@ -556,4 +556,10 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn only_exit_alone_makes_absence_a_success() {
+        assert!(order(&[Verb::Exit]).is_exit());
+        assert!(!order(&[Verb::Down]).is_exit() && !order(&[]).is_exit());
+    }
 }

@@ -211,8 +211,7 @@ mod tests {
             owed.add(deed);
         }
         let mut done = alloc::vec::Vec::new();
-        while let Some(deed) = owed.first() {
-            owed.remove(deed);
+        for deed in (0..10).map_while(|_| owed.first().inspect(|&deed| owed.remove(deed))) {
             done.push(deed);
         }
         assert_eq!(done, [Deed::Term, Deed::Wake, Deed::Hangup]);

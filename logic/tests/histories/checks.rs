@@ -301,15 +301,16 @@ impl Checks {
 
     /// When nothing is to be done.
     pub fn after(&mut self, world: &World) {
+        let deadline = world.core.deadline().filter(|_| !world.is_over());
+        assert!(deadline.is_none_or(|at| at > world.instant()), "PID 1 would not sleep");
         self.check_the_time(world);
         let is_unhealed = |(id, due): (&ServiceId, &Milliseconds)| {
             *due < world.prompt() && !self.forgotten.contains(id) && self.stop_began.is_none()
         };
         assert!(!self.heals.iter().any(is_unhealed), "what was deleted is not made again");
-        for process in world.kernel.processes.values() {
-            let is_main = process.role == Some(Role::MainCommand);
-            assert!(!is_main || !process.stopped, "the main command stands still for ever");
-        }
+        let stands = |p: &Process| p.role == Some(Role::MainCommand) && p.stopped;
+        let stands = world.kernel.processes.values().any(stands);
+        assert!(!stands, "the main command stands still for ever");
         if self.stop_began.is_none() {
             self.wants_are_obeyed(world);
             self.ends_are_obeyed(world);

@@ -97,6 +97,10 @@ impl World {
         Instant(Duration::from_millis(self.kernel.now))
     }
 
+    pub fn is_over(&self) -> bool {
+        self.exit.is_some()
+    }
+
     pub fn now(&self) -> Milliseconds {
         self.kernel.now
     }
