@@ -38,7 +38,7 @@ enum Unseen {
 }
 
 /// What was to be started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Asked {
     Run,
     Finish,
@@ -46,7 +46,7 @@ enum Asked {
 }
 
 /// What was said last of its `run`, its `finish` and its `control/X`, so that it is said once.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 struct Said([Option<(Birth, Errno)>; 3]);
 
 /// The service.

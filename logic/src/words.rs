@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use core::fmt::{self, Write as _};
+use core::hash::{Hash, Hasher};
 use core::num::NonZeroU64;
 use core::time::Duration;
 
@@ -122,8 +123,15 @@ impl Instant {
 /// A moment as it is kept where there are hundreds of them: in half the room, also where there may
 /// be none. In nanoseconds, and one more, so that none of them is zero; the last one comes after
 /// five hundred years.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Kept(NonZeroU64);
+
+/// As the moment that it is: whoever compares states takes moments relative to each other.
+impl Hash for Kept {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Instant::from(*self).hash(state);
+    }
+}
 
 impl From<Instant> for Kept {
     fn from(Instant(moment): Instant) -> Kept {

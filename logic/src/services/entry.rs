@@ -5,7 +5,7 @@ use crate::service::Service;
 use crate::words::{Instant, Kept};
 
 /// Whom a service belongs with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kin {
     /// Nobody.
     None,
