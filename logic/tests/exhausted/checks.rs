@@ -352,6 +352,7 @@ fn seen(status: Status) -> (State, Option<Pid>, Want, bool, bool) {
 }
 
 fn run_of(world: &World, id: ServiceId) -> Option<&Process> {
-    let is_it = |process: &&Process| matches!(process.role, Some(Role::Service(of, Program::Run)) if of == id);
+    let wanted = Role::Service(id, Program::Run);
+    let is_it = |process: &&Process| process.role.as_ref() == Some(&wanted);
     world.processes.iter().find(is_it)
 }
