@@ -166,7 +166,7 @@ impl Service {
 
     /// As runsv's stopservice: TERM, and where it shall not come back CONT and a word about it.
     fn stop_running(&mut self) {
-        if self.state != State::Run || self.process.is_none() {
+        if !self.can_be_asked() {
             return;
         }
         self.owed.add(Deed::Term);
@@ -179,7 +179,7 @@ impl Service {
     }
 
     fn send(&mut self, verb: Verb) {
-        if self.state != State::Run || self.process.is_none() {
+        if !self.can_be_asked() {
             return;
         }
         if verb == Verb::Term {
@@ -309,6 +309,7 @@ impl Service {
         match self.ending {
             Ending::Asked { .. } if hurry || self.ending.is_due(now) => {
                 self.ending = Ending::Killed { gone_by: None };
+                self.owed = Deeds::default();
                 Some(Step::Force(pid))
             }
             Ending::Killed { gone_by: None } => {
@@ -316,13 +317,27 @@ impl Service {
                 Some(Step::Signal(pid, Signal::KILL))
             }
             Ending::Killed { gone_by: Some(_) } if self.ending.is_due(now) => {
-                self.process = None;
+                if self.process.take().is_some() && self.control.is_some() {
+                    // A script of `control/` is still to be killed.
+                    self.ending = Ending::Asked { kill_at: Some(now) };
+                    return self.next_of_ending(now, hurry);
+                }
                 self.control = None;
                 self.is_down(now);
                 None
             }
             Ending::NotAsked | Ending::Asked { .. } | Ending::Killed { .. } => None,
         }
+    }
+
+    /// Whether its `run` can be sent anything, or a script of `control/` instead: it runs, and was
+    /// not killed.
+    fn can_be_asked(&self) -> bool {
+        self.state == State::Run && self.process.is_some() && !self.is_killed()
+    }
+
+    fn is_killed(&self) -> bool {
+        matches!(self.ending, Ending::Killed { .. })
     }
 
     fn changed(&mut self) {

@@ -216,4 +216,11 @@ mod tests {
         }
         assert_eq!(done, [Deed::Term, Deed::Wake, Deed::Hangup]);
     }
+
+    #[test]
+    fn a_letter_answers_only_for_what_is_owed() {
+        let mut owed = Deeds::default();
+        owed.add(Deed::Hangup);
+        assert_eq!((owed.with_letter(b'h'), owed.with_letter(b't')), (Some(Deed::Hangup), None));
+    }
 }

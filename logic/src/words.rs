@@ -205,4 +205,18 @@ mod tests {
     fn for_ever_is_a_moment_no_clock_reaches() {
         assert_eq!(Instant(Duration::from_secs(1)).after(Duration::MAX), None);
     }
+
+    #[test]
+    fn from_a_moment_to_a_later_one_is_as_long_as_between_them() {
+        let at = |seconds| Instant(Duration::from_secs(seconds));
+        assert_eq!(at(1).until(at(4)), Duration::from_secs(3));
+        assert_eq!(at(4).until(at(1)), Duration::ZERO);
+        assert_eq!(at(1).after(Duration::from_secs(3)), Some(at(4)));
+    }
+
+    #[test]
+    fn a_command_is_shown_with_a_blank_between_its_words() {
+        assert_eq!(shown_words(&["sleep", "1\n", "x"]), "sleep 1\\n x");
+        assert_eq!(shown_words::<&str>(&[]), "");
+    }
 }

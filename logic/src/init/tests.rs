@@ -1,9 +1,10 @@
 //! Stories of one boot each, told to the core alone.
 
 use super::*;
-use crate::contract::Left;
+use crate::contract::{Left, Program, Shape};
 use crate::exec::Deed;
 use crate::killing::LOOK;
+use crate::verbs::Verb;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -63,6 +64,9 @@ impl World {
                     self.core.handle(self.now, Event::Listed(of, (self.scripts)(of)));
                 }
                 Action::Start(_) if self.refuses => self.core.start_refused(self.now, Errno(11)),
+                Action::Start(Role::Service(_, Program::Control(_) | Program::Finish(..))) => {
+                    self.core.not_there(self.now);
+                }
                 Action::Start(_) => {
                     self.core.started(self.now, Pid(self.next_pid));
                     self.next_pid += 1;
@@ -476,9 +480,58 @@ fn hup_looks_for_services_where_there_is_no_command_and_no_other_signal_does() {
 #[test]
 fn what_was_shown_when_the_services_were_opened_is_not_shown_again() {
     let mut world = World::new(NO_COMMAND);
-    let shape = crate::contract::Shape { down: true, log: None };
+    let shape = Shape { down: true, log: None };
     world.core.handle(world.now, Event::Found(ServiceId(0), shape));
     world.go();
     assert!(world.did(Action::OpenServices));
     assert!(!world.did(Action::Publish(ServiceId(0))));
+}
+
+/// Services 0, 1 and the log service 2 of the latter; a script is running, and has started 1.
+fn early(down: bool) -> World {
+    let mut world = World::new(NO_COMMAND);
+    world.scripts = |of| usize::from(matches!(of, Scripts::Startup | Scripts::PostShutdown));
+    let shape = |log| Shape { down, log };
+    world.core.handle(world.now, Event::Found(ServiceId(0), shape(None)));
+    let with_log = shape(Some((ServiceId(2), false)));
+    world.core.handle(world.now, Event::Found(ServiceId(1), with_log));
+    world.go();
+    world.tell(Event::Verb(ServiceId(1), Verb::Up));
+    world
+}
+
+fn run(id: u32) -> Action {
+    Action::Start(Role::Service(ServiceId(id), Program::Run))
+}
+
+#[test]
+fn a_script_starts_one_service_and_its_log_and_no_other() {
+    let world = early(false);
+    assert!(world.did(run(1)) && world.did(run(2)) && !world.did(run(0)));
+    assert!(world.at(run(2)) < world.at(run(1)), "somebody listens before anything is said");
+}
+
+#[test]
+fn a_verb_that_starts_nothing_leaves_a_service_to_the_end_of_the_scripts() {
+    for (verb, runs) in [(Verb::Hangup, 1), (Verb::Down, 0)] {
+        let mut world = early(false);
+        world.tell(Event::Verb(ServiceId(0), verb));
+        let script = world.at(Action::Start(script(Scripts::Startup, 0))).unwrap();
+        assert!(script < world.at(run(1)).unwrap());
+        world.tell(Event::Exited(Pid(100), Exit::Code(0)));
+        assert_eq!(world.count(run(0)), runs, "{verb:?}");
+    }
+}
+
+#[test]
+fn what_a_script_started_ends_after_the_last_script_and_its_log_by_end_of_file() {
+    let mut world = early(true);
+    let (log, service) = (Pid(101), Pid(102));
+    world.tell(Event::Exited(Pid(100), Exit::Code(0)));
+    world.signal(Signal::TERM);
+    assert!(world.did(Action::Start(script(Scripts::PostShutdown, 0))));
+    assert!(!world.did(Action::Signal(service, Signal::TERM)), "a script may need it");
+    world.ends(Exit::Code(0));
+    assert!(world.did(Action::Signal(service, Signal::TERM)));
+    assert!(!world.did(Action::Signal(log, Signal::TERM)));
 }

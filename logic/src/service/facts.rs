@@ -27,6 +27,7 @@ impl Service {
             Some(Asked::Finish) => {
                 self.state = State::Finish;
                 self.finish_due = false;
+                self.grant_a_turn(now);
             }
             None => return,
         }
@@ -95,6 +96,10 @@ impl Service {
         {
             self.control = None;
             self.control_ended(letter, exit);
+            // It was all that was left beside a process that cannot be killed.
+            if self.state != State::Down && self.is_idle() {
+                self.is_down(now);
+            }
         } else if self.process == Some(pid) {
             self.process = None;
             if self.state == State::Run {
@@ -137,8 +142,12 @@ impl Service {
         self.finish_due = true;
         // Its `finish` may have to wait for a script of `control/`, and somebody looks meanwhile.
         self.changed();
-        if let Ending::Killed { .. } = self.ending {
-            // Its `finish` has not had its turn yet.
+        self.grant_a_turn(now);
+    }
+
+    /// One process was killed, and another of the service has not had its turn yet: a second.
+    fn grant_a_turn(&mut self, now: Instant) {
+        if self.is_killed() {
             self.ending = Ending::asked(now.after(REST));
         }
     }

@@ -332,3 +332,71 @@ fn a_service_at_its_finish_cannot_be_paused() {
     world.verb(b'p');
     assert!(!world.status().paused);
 }
+
+#[test]
+fn a_finish_that_had_to_wait_for_a_killed_control_t_is_killed_too_and_not_left_alone() {
+    let mut world = World { controls: b"t", finish: true, ..World::new() };
+    world.verb(b'u');
+    world.service.end(world.now.after(Duration::from_secs(2)));
+    world.go();
+    world.wait(2000);
+    assert!(world.did(Step::Signal(Pid(100), Signal::KILL)), "control/t hangs: {:?}", world.did);
+    world.ends(100, Exit::Signal(Signal::KILL));
+    world.wait(1000);
+    assert!(world.did(Step::Signal(Pid(101), Signal::KILL)));
+    world.ends(101, Exit::Signal(Signal::KILL));
+    assert_eq!(world.status().state, State::Finish);
+    world.wait(1000);
+    assert!(world.did(Step::Signal(Pid(102), Signal::KILL)), "{:?}", world.did);
+}
+
+#[test]
+fn nobody_asks_control_t_about_a_service_that_was_killed() {
+    let mut world = World { controls: b"t", ..World::new() };
+    world.verb(b'u');
+    world.service.end(Some(world.now));
+    world.go();
+    assert!(world.did(Step::Signal(Pid(100), Signal::KILL)));
+    assert!(!world.did(Step::Start(Program::Control(b't'))));
+    assert!(!world.did(Step::Signal(Pid(100), Signal::TERM)));
+}
+
+#[test]
+fn a_control_t_beside_a_run_that_cannot_be_killed_is_killed() {
+    let mut world = World { controls: b"t", ..World::new() };
+    world.verb(b'u');
+    world.service.end(world.now.after(Duration::from_secs(2)));
+    world.go();
+    world.wait(2000);
+    world.wait(2000);
+    assert!(world.did(Step::Signal(Pid(101), Signal::KILL)), "{:?}", world.did);
+    assert!(!world.service.is_gone());
+    let mut deaf = World { service: world.service.clone(), did: Vec::new(), ..world };
+    deaf.wait(2000);
+    assert!(deaf.service.is_gone(), "neither can be killed");
+    world.ends(101, Exit::Signal(Signal::KILL));
+    assert!(world.service.is_gone());
+}
+
+#[test]
+fn control_u_is_asked_before_each_start_and_never_of_a_log_service() {
+    let mut world = World::up();
+    world.ends(100, Exit::Code(0));
+    world.wait(1000);
+    let asked = Step::Start(Program::Control(b'u'));
+    assert_eq!(world.did.iter().filter(|&&step| step == asked).count(), 2);
+    world = World::new();
+    world.service.is_log = true;
+    world.verb(b'u');
+    assert!(!world.did(asked) && world.starts() == 1);
+}
+
+#[test]
+fn a_service_is_not_gone_while_control_u_is_at_work() {
+    let mut world = World { controls: b"u", ..World::new() };
+    world.verb(b'u');
+    world.verb(b'x');
+    assert!(!world.service.is_gone());
+    world.ends(100, Exit::Code(0));
+    assert!(world.service.is_gone());
+}

@@ -112,8 +112,8 @@ fn every_state_of_a_service_with_scripts_of_its_own() {
         verbs: b"udt2",
         exits: &[Exit::Code(0), Exit::Code(1)],
         refusals: true,
-        // A second and two for `finish`, after a `run` that was killed.
-        longest_stop: Duration::from_secs(10),
+        // A second and two for `control/t`, and for `finish`, after a `run` that was killed.
+        longest_stop: Duration::from_secs(12),
         ..NOTHING
     };
     holds("a service with finish, control/t and control/2", &bounds);
