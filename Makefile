@@ -35,7 +35,7 @@ exhausted: ## minutes: every state of the core in small worlds, and in larger on
 mutants: ## half an hour: the core broken in 800 places; which of them no test sees
 	@cargo mutants --version >/dev/null 2>&1 || cargo install cargo-mutants --locked
 	HISTORIES=10000 PROPTEST_CASES=100 RUST_BACKTRACE=0 cargo mutants --package logic \
-		--profile mutants --jobs 1 --timeout 30 --output target \
+		--profile mutants --jobs 1 --timeout 15 --output target \
 		-- --lib --test histories
 
 live: ## only the tests that need Docker

@@ -2,6 +2,7 @@
 
 use crate::facts::{is_hook, is_main_over, is_run, longest_stop, milliseconds, rank, runs};
 use crate::kernel::{Milliseconds, Process};
+use crate::order::Order;
 use crate::world::{Directory, World};
 use logic::contract::{Action, Program, Role, ServiceId};
 use logic::status::{State, Status, UnixTime, Want};
@@ -18,9 +19,6 @@ pub struct Checks {
     hurry_began: Option<Milliseconds>,
     alone_since: Option<Milliseconds>,
     loaded: bool,
-    /// What all that are left were sent, and when first.
-    told_all: Vec<Signal>,
-    told_all_at: Milliseconds,
     last_rank: Option<(u8, usize)>,
     /// The code that the container must end with, once something has decided it.
     expected: Option<u8>,
@@ -35,6 +33,7 @@ pub struct Checks {
     /// What was last shown of a service.
     shown: BTreeMap<ServiceId, Status>,
     opened: bool,
+    order: Order,
     /// When the last script of `control/` of a service ended.
     asked_until: BTreeMap<ServiceId, Milliseconds>,
     /// What was deleted of a service must be there again by then.
@@ -91,9 +90,15 @@ impl Checks {
             Verb::Up | Verb::Down | Verb::Exit => _ = self.once.remove(&id),
             _ => {}
         }
-        if let Verb::Down | Verb::Exit | Verb::Term = verb
-            && let Some((&pid, _)) = world.kernel.processes.iter().find(|(_, p)| is_run(p, id))
-        {
+        if let Verb::Down | Verb::Exit | Verb::Term = verb {
+            self.must_end(world, id);
+        }
+        self.order.told(world, id, verb);
+    }
+
+    /// It is told to end, or its directory is gone.
+    pub fn must_end(&mut self, world: &World, id: ServiceId) {
+        if let Some((&pid, _)) = world.kernel.processes.iter().find(|(_, p)| is_run(p, id)) {
             self.told_to_end.insert(id, pid);
         }
     }
@@ -101,6 +106,7 @@ impl Checks {
     /// Something of what is served of it was deleted, or could not be shown.
     pub fn hurt(&mut self, world: &World, id: ServiceId, wait: Milliseconds) {
         self.heals.insert(id, world.prompt() + wait);
+        self.order.hurt(world, id, wait);
     }
 
     /// No process could be made.
@@ -123,10 +129,14 @@ impl Checks {
                 self.last_run.insert(id, (exit, Pid(pid)));
                 self.last_end.insert(id, world.now());
             }
-            Some((id, Program::Control(_))) => _ = self.asked_until.insert(id, world.now()),
+            Some((id, Program::Control(_))) => {
+                self.asked_until.insert(id, world.now());
+                self.last_end.insert(id, world.now());
+            }
             Some((id, Program::Finish(..))) => _ = self.last_end.insert(id, world.now()),
             None => {}
         }
+        self.order.ended(process);
         let Some(role) = process.role else { return };
         let is_startup = rank(role).is_some_and(|(rank, _)| rank < 3);
         if role == Role::MainCommand {
@@ -140,6 +150,8 @@ impl Checks {
 
     /// Before a step is performed.
     pub fn before(&mut self, world: &World, action: Action) {
+        let hurries = self.hurries(world);
+        self.order.before(world, action, hurries);
         if let Some(exit) = is_main_over(action) {
             let is_main = |process: &&Process| process.role == Some(Role::MainCommand);
             if let Some(process) = world.kernel.processes.values().find(is_main) {
@@ -156,7 +168,6 @@ impl Checks {
                 let process = process.expect("a signal to a process we no longer own");
                 self.may_signal(world, process, signal);
             }
-            Action::SignalAll(signal) => self.may_signal_all(world, signal),
             Action::OpenServices => {
                 self.opened = true;
                 for id in world.ids() {
@@ -179,7 +190,6 @@ impl Checks {
                 assert!(!runs(world, of), "a log ends before its service");
             }
             Action::Forget(id) => {
-                assert!(!runs(world, id), "a service is forgotten while it runs");
                 assert!(self.forgotten.insert(id), "a service is forgotten once");
                 self.heals.remove(&id);
             }
@@ -250,19 +260,6 @@ impl Checks {
         assert!(!is_asked || was_asked || self.hurries(world), "KILL without TERM and CONT before");
     }
 
-    fn may_signal_all(&mut self, world: &World, signal: Signal) {
-        assert!(world.plan.kill_all, "everybody is signalled against the plan");
-        let order = [Signal::TERM, Signal::CONT, Signal::KILL];
-        assert_eq!(order.get(self.told_all.len()), Some(&signal), "out of order");
-        if self.told_all.is_empty() {
-            self.told_all_at = world.now();
-        }
-        let patience = milliseconds(world.patience.all);
-        let is_over = patience.is_some_and(|wait| self.told_all_at + wait <= world.now());
-        assert!(signal != Signal::KILL || is_over || self.hurries(world), "KILL before its time");
-        self.told_all.push(signal);
-    }
-
     fn is_shown(&mut self, world: &World, id: ServiceId) {
         if let Some(status) = world.core.status(id, world.instant(), UnixTime::default()) {
             self.shown.insert(id, status);
@@ -320,15 +317,18 @@ impl Checks {
 
     /// What is wanted up runs, rests for a second, or is at its other scripts.
     fn wants_are_obeyed(&self, world: &World) {
-        for (&id, &want) in &self.wants {
-            let Some(directory) = world.directories.get(&id) else { continue };
-            if !directory.exists || !directory.known || self.forgotten.contains(&id) {
+        for id in world.ids() {
+            let Some((directory, down)) = world.found(id) else { continue };
+            let is_over = self.forgotten.contains(&id) || self.closed.contains(&id);
+            if !directory.exists || !directory.known || is_over {
                 continue;
             }
+            let released = (self.order.booted && !down).then_some(Want::Up);
+            let want = self.wants.get(&id).copied().or(released);
             let of_it = |process: &&Process| process.service().is_some_and(|(of, _)| of == id);
             let is_busy = world.kernel.processes.values().any(|process| of_it(&process));
             let rests = self.last_end.get(&id).is_some_and(|end| world.now() < end + 1000);
-            assert!(want != Want::Up || is_busy || rests, "{id:?} is wanted up and is not");
+            assert!(want != Some(Want::Up) || is_busy || rests, "{id:?} is wanted up and is not");
         }
     }
 
@@ -375,7 +375,7 @@ impl Checks {
         {
             assert!(prompt <= self.stop_began_prompt + longest, "the stop takes too long");
         }
-        if !self.told_all.is_empty() && world.kernel.processes.is_empty() {
+        if self.order.has_told_all() && world.kernel.processes.is_empty() {
             let since = *self.alone_since.get_or_insert(prompt);
             assert!(prompt <= since + 20, "nobody is left, and nobody notices");
         }

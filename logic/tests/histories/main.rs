@@ -12,6 +12,7 @@ mod checks;
 mod dice;
 mod facts;
 mod kernel;
+mod order;
 mod world;
 
 use dice::Dice;

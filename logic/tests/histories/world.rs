@@ -177,6 +177,7 @@ impl World {
                 self.directories.get_mut(&id).unwrap().known = true;
                 self.hear(Event::Found(id, directory.shape));
             } else if directory.known {
+                self.checking(|checks, world| checks.must_end(world, id));
                 self.hear(Event::Lost(id));
             }
         }
@@ -235,6 +236,19 @@ impl World {
 
     pub fn is_log(&self, id: ServiceId) -> bool {
         !self.directories.contains_key(&id)
+    }
+
+    /// The service itself, or the one whose log it is.
+    pub fn owner(&self, id: ServiceId) -> ServiceId {
+        let is_its = |directory: &Directory| directory.shape.log.is_some_and(|(log, _)| log == id);
+        self.directories.iter().find(|(_, d)| is_its(d)).map_or(id, |(&owner, _)| owner)
+    }
+
+    /// The directory of a service, or of the one whose log it is; and whether it has `down`.
+    pub fn found(&self, id: ServiceId) -> Option<(&Directory, bool)> {
+        let directory = self.directories.get(&self.owner(id))?;
+        let of_log = directory.shape.log.filter(|&(log, _)| log == id).map(|(_, down)| down);
+        Some((directory, of_log.unwrap_or(directory.shape.down)))
     }
 
     /// Of all services and their logs.
