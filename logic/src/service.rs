@@ -319,7 +319,7 @@ impl Service {
             Ending::Killed { gone_by: Some(_) } if self.ending.is_due(now) => {
                 if self.process.take().is_some() && self.control.is_some() {
                     // A script of `control/` is still to be killed.
-                    self.ending = Ending::Asked { kill_at: Some(now) };
+                    self.ending = Ending::Asked { kill_at: Some(now.into()) };
                     return self.next_of_ending(now, hurry);
                 }
                 self.control = None;
