@@ -399,6 +399,10 @@ fn without_kill_all_nobody_is_touched() {
     world.ends(Exit::Code(0));
     assert_eq!(world.code(), Some(0));
     assert!(!world.did(Action::SignalAll(Signal::TERM)));
+    assert!(!world.did(Action::Say(Notice::KillingAll)));
+    world = World::boot(PLAN);
+    world.ends(Exit::Code(0));
+    assert!(world.did(Action::Say(Notice::KillingAll)));
 }
 
 #[test]
@@ -534,4 +538,16 @@ fn what_a_script_started_ends_after_the_last_script_and_its_log_by_end_of_file()
     world.ends(Exit::Code(0));
     assert!(world.did(Action::Signal(service, Signal::TERM)));
     assert!(!world.did(Action::Signal(log, Signal::TERM)));
+}
+
+#[test]
+fn a_script_may_take_the_down_files_of_a_service_and_its_log_away() {
+    let mut world = World::new(NO_COMMAND);
+    world.scripts = |of| usize::from(of == Scripts::Startup);
+    let shape = |down| Shape { down, log: Some((ServiceId(1), down)) };
+    world.core.handle(world.now, Event::Found(ServiceId(0), shape(true)));
+    world.go();
+    world.tell(Event::Found(ServiceId(0), shape(false)));
+    world.tell(Event::Exited(Pid(100), Exit::Code(0)));
+    assert!(world.did(run(0)) && world.did(run(1)), "{:?}", world.did);
 }

@@ -400,3 +400,28 @@ fn a_service_is_not_gone_while_control_u_is_at_work() {
     world.ends(100, Exit::Code(0));
     assert!(world.service.is_gone());
 }
+
+#[test]
+fn a_run_that_fails_or_lasts_or_was_told_to_end_does_not_daemonize() {
+    let ends: [(Exit, u64, &[u8]); 3] =
+        [(Exit::Code(1), 0, b""), (Exit::Code(0), 1000, b""), (Exit::Code(0), 0, b"t")];
+    for (exit, lasts, verbs) in ends {
+        let mut world = World::up();
+        for pid in 100..104 {
+            world.wait(lasts);
+            verbs.iter().for_each(|&byte| world.verb(byte));
+            world.ends(pid, exit);
+            world.wait(1000);
+        }
+        assert!(!world.did(Step::Daemonizes), "{exit} after {lasts} ms, told {verbs:?}");
+    }
+}
+
+#[test]
+fn a_run_that_cannot_be_executed_is_named_although_control_h_is_at_work() {
+    let mut world = World { controls: b"h", ..World::new() };
+    world.verb(b'u');
+    world.verb(b'h');
+    let failed = world.service.exec_failed(Pid(100), Birth::Exec, Errno::NOENT);
+    assert_eq!(failed, Some((RUN, false)));
+}
