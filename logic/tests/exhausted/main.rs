@@ -1,6 +1,6 @@
 //! Every state of the core that a small world can bring it into: not a sample, all of them. In each
-//! the promises are kept; and from each the stop is reached, because it is among the events that may
-//! come next, and a state in which a stop takes longer than it may breaks a promise.
+//! the promises are kept; and from each the stop is reached, because it is among the events that
+//! may come next, and a state in which a stop takes longer than it may breaks a promise.
 //!
 //! `cargo test --package logic --test exhausted -- --nocapture` prints the numbers.
 //! `make exhausted` takes minutes, for larger worlds.
