@@ -551,3 +551,21 @@ fn a_script_may_take_the_down_files_of_a_service_and_its_log_away() {
     world.tell(Event::Exited(Pid(100), Exit::Code(0)));
     assert!(world.did(run(0)) && world.did(run(1)), "{:?}", world.did);
 }
+
+#[test]
+fn a_hurry_that_leaves_no_script_out_does_not_say_that_it_does() {
+    let mut world = World::new(NO_COMMAND);
+    world.scripts = |of| usize::from(of == Scripts::PreShutdown);
+    world.go();
+    world.signal(Signal::TERM);
+    world.signal(Signal::TERM);
+    world.ends(Exit::Signal(Signal::KILL));
+    assert!(!world.did(Action::Say(Notice::ScriptsLeftOut(Scripts::PreShutdown))));
+}
+
+#[test]
+fn without_scripts_the_services_start_before_anybody_can_look_at_them() {
+    let world = World::boot(NO_COMMAND);
+    let booting = world.at(Action::Say(Notice::BootingServices));
+    assert!(booting.is_some() && booting < world.at(Action::OpenServices));
+}
