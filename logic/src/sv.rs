@@ -562,4 +562,27 @@ mod tests {
         assert!(order(&[Verb::Exit]).is_exit());
         assert!(!order(&[Verb::Down]).is_exit() && !order(&[]).is_exit());
     }
+
+    #[test]
+    fn a_start_is_not_overruled_between_run_and_finish() {
+        let between = Status { pid: None, want: Want::Down, ..running(at(101)) };
+        let idle = down(at(1), Want::Down);
+        assert!(!order(&[Verb::Up]).is_overruled(&idle, &between, ASKED));
+    }
+
+    #[test]
+    fn a_term_is_not_done_while_the_old_process_lives_or_a_new_one_is_to_come() {
+        let old = Status { want: Want::Down, ..running(at(90)) };
+        assert_eq!(progress(&[Verb::Term], old), Progress::NotYet);
+        assert_eq!(progress(&[Verb::Term], down(at(101), Want::Up)), Progress::NotYet);
+        assert_eq!(progress(&[Verb::Term], down(at(101), Want::Down)), Progress::Reached);
+    }
+
+    #[test]
+    fn whoever_may_not_or_is_not_heard_is_told_what_to_do() {
+        let line = |errno| Trouble::Control(errno).line(b"web", Hints::Shown);
+        assert!(line(Errno::ACCES).contains("PERMISSIONS in sv(8)"));
+        assert!(line(EAGAIN).contains("reads no commands"));
+        assert!(!Trouble::Control(EAGAIN).line(b"web", Hints::Hidden).contains("commands"));
+    }
 }

@@ -424,4 +424,17 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn the_code_is_how_many_failed_and_100_is_wrong_usage() {
+        assert_eq!([0, 1, 3, 99, 500].map(|failed| Manner::Sv.code(failed)), [0, 1, 3, 99, 99]);
+        assert_eq!((Manner::Sv.usage_code(), Manner::InitScript.usage_code()), (100, 2));
+    }
+
+    #[test]
+    fn whoever_asks_for_help_or_the_version_gets_it() {
+        assert!(matches!(sv("--help"), Ok(Asked::Help)));
+        assert!(matches!(sv("--version"), Ok(Asked::Version)));
+        assert!(help().starts_with("Usage: sv "));
+    }
 }

@@ -328,4 +328,18 @@ mod tests {
             prop_assert!(serde_json::from_str::<serde_json::Value>(&json(&[report], NOW)).is_ok());
         }
     }
+
+    #[test]
+    fn each_that_cannot_be_seen_is_a_failure() {
+        let no = || Err(Trouble::NotRunning);
+        assert_eq!(report(Ok(run(7, 1)), None).failures(), 0);
+        assert_eq!(report(Ok(run(7, 1)), Some(no())).failures(), 1);
+        assert_eq!(report(no(), Some(no())).failures(), 2);
+    }
+
+    #[test]
+    fn an_age_has_its_two_largest_units() {
+        let seen = [59, 61, 3_661, 90_000].map(age);
+        assert_eq!(seen, ["59s", "1m 1s", "1h 1m", "1d 1h"]);
+    }
 }
