@@ -216,11 +216,12 @@ fn at_run_time_it_stays_down_without_a_word() {
 fn where_it_cannot_work_it_stays_down_and_says_why() {
     let Some(container) = Container::shipped(&[]) else { return };
     let (_, stderr) = says(container.read_only(), UNTIL_DOWN);
-    let why = "*** cron: it stays down, because it cannot write to /run (docker run --tmpfs /run)";
+    let why =
+        "*** cron: cannot write to /run (docker run --tmpfs /run); it stays down until: sv up cron";
     assert_eq!(stderr.matches(why).count(), 1, "{stderr}");
     let without = Container::shipped(&["--cap-drop=ALL"]).unwrap();
     let (_, stderr) = says(without, UNTIL_DOWN);
-    let why = "*** cron: it stays down, because it cannot run a job as its user ";
+    let why = "*** cron: cannot run a job as its user ";
     assert_eq!(stderr.matches(why).count(), 1, "{stderr}");
 }
 

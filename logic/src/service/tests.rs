@@ -392,6 +392,20 @@ fn control_u_is_asked_before_each_start_and_never_of_a_log_service() {
 }
 
 #[test]
+fn a_log_service_that_reads_to_the_end_of_file_is_not_told_to_end_by_a_verb() {
+    let mut world = World::new();
+    world.service.is_log = true;
+    world.verb(b'u');
+    world.service.end_by_end_of_file(None);
+    world.verb(b'd');
+    assert!(!world.did(Step::Signal(Pid(100), Signal::TERM)), "what it has not read would be lost");
+    world.verb(b't');
+    assert!(world.did(Step::Signal(Pid(100), Signal::TERM)), "whoever says TERM means it");
+    world.ends(100, Exit::Code(0));
+    assert!(world.service.is_gone());
+}
+
+#[test]
 fn a_service_is_not_gone_while_control_u_is_at_work() {
     let mut world = World { controls: b"u", ..World::new() };
     world.verb(b'u');

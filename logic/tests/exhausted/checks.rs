@@ -1,7 +1,8 @@
 //! What is remembered of the way to a state, as far as it matters to the promises; the promises.
 
 use crate::fingerprint::for_checks;
-use crate::world::{Bounds, Process, World, rank};
+use crate::rank::rank;
+use crate::world::{Bounds, Process, World};
 use logic::contract::{Action, Notice, Program, Role, ServiceId};
 use logic::status::{State, Status, UnixTime, Want};
 use logic::verbs::Verb;

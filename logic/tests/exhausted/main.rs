@@ -7,6 +7,8 @@
 
 mod checks;
 mod fingerprint;
+#[path = "../common/rank.rs"]
+mod rank;
 mod search;
 mod world;
 

@@ -3,9 +3,7 @@
 
 use crate::checks::Memory;
 use crate::fingerprint::{OF_CORE, for_checks};
-use logic::contract::{
-    Action, Event, Left, Plan, Program, Role, Script, Scripts, ServiceId, Shape,
-};
+use logic::contract::{Action, Event, Left, Plan, Program, Role, ServiceId, Shape};
 use logic::environment::Patience;
 use logic::exec::{Deed, Errno};
 use logic::init::Init;
@@ -351,16 +349,5 @@ impl World {
             self.appearances -= 1;
             self.appear(gone.log.is_some());
         }
-    }
-}
-
-/// Where in a container's life something is started.
-pub fn rank(role: Role) -> Option<(u8, usize)> {
-    match role {
-        Role::Script(Script { of, index }) => {
-            Some((if of >= Scripts::PreShutdown { of as u8 + 1 } else { of as u8 }, index))
-        }
-        Role::MainCommand => Some((3, 0)),
-        Role::Service(..) => None,
     }
 }

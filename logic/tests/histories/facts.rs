@@ -1,21 +1,11 @@
 //! What a role or a world says of itself, without a memory.
 
 use crate::kernel::{Milliseconds, Process};
+pub use crate::rank::rank;
 use crate::world::World;
-use logic::contract::{Action, Notice, Program, Role, Script, Scripts, ServiceId};
+use logic::contract::{Action, Notice, Program, Role, ServiceId};
 use logic::words::Exit;
 use std::time::Duration;
-
-/// Where in a container's life something is started.
-pub fn rank(role: Role) -> Option<(u8, usize)> {
-    match role {
-        Role::Script(Script { of, index }) => {
-            Some((if of >= Scripts::PreShutdown { of as u8 + 1 } else { of as u8 }, index))
-        }
-        Role::MainCommand => Some((3, 0)),
-        Role::Service(..) => None,
-    }
-}
 
 /// Whether a script belongs to the shutdown.
 pub fn is_hook(role: Role) -> bool {

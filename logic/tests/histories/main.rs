@@ -13,6 +13,8 @@ mod dice;
 mod facts;
 mod kernel;
 mod order;
+#[path = "../common/rank.rs"]
+mod rank;
 mod world;
 
 use dice::Dice;
