@@ -118,3 +118,10 @@ fn every_dockerfile_in_the_guides_is_built() {
         run("docker image rm readme-test");
     }
 }
+
+#[test]
+fn the_service_shown_in_the_readme_is_the_one_of_the_example() {
+    let run = include_str!("../examples/memcached/rootfs/etc/service/memcached/run");
+    let shown: Vec<_> = blocks("sh").into_iter().map(|(_, block)| block).collect();
+    assert_eq!(shown, [run]);
+}
