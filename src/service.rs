@@ -4,7 +4,8 @@ use crate::supervise::Supervise;
 use logic::contract::{Program, ServiceId};
 use logic::words::{Exit, Shown};
 use nix::sys::inotify::WatchDescriptor;
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -84,6 +85,24 @@ pub struct Location<'a> {
 }
 
 impl Location<'_> {
+    /// Its path, or that of a file in it whose name is in pieces, for a question to the kernel.
+    ///
+    /// It is put together on the stack: services are started one after the other, and each page of
+    /// the heap that is written between two forks is copied.
+    pub fn ask<T>(self, file: &[&[u8]], question: impl FnOnce(&CStr) -> T) -> T {
+        let directory = if self.is_log { b"/log/".as_slice() } else { b"/" };
+        let root = self.root.as_os_str().as_encoded_bytes();
+        let first = [root, b"/", self.service.as_encoded_bytes(), directory];
+        let pieces = || first.iter().chain(file).copied();
+        let mut short = [0; 256];
+        let mut free = short.as_mut_slice();
+        if pieces().all(|piece| free.write_all(piece).is_ok()) && !free.is_empty() {
+            return question(CStr::from_bytes_until_nul(&short).unwrap_or_default());
+        }
+        let long: Vec<u8> = pieces().chain([b"\0".as_slice()]).flatten().copied().collect();
+        question(CStr::from_bytes_until_nul(&long).unwrap_or_default())
+    }
+
     /// In one piece.
     pub fn path(self) -> PathBuf {
         let path = inside(self.root, self.service);

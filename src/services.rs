@@ -10,9 +10,9 @@ use logic::verbs::Verb;
 use nix::fcntl::OFlag;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
-use nix::sys::stat::{FileStat, SFlag, stat};
-use nix::unistd::{AccessFlags, access, pipe2};
-use std::cell::RefCell;
+use nix::unistd::pipe2;
+use rustix::fs::{Access, FileType, Stat, access, stat};
+use rustix::io::Errno;
 use std::ffi::CStr;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -33,10 +33,9 @@ pub struct Directories {
     /// copied, and leave a hole in memory as long as itself.
     #[allow(clippy::vec_box)]
     known: Vec<Box<Directory>>,
-    /// Where a path is put together to be looked at. Services are started one after the other, and
-    /// each page that we write between two forks is copied: so it is always the same one.
-    path: RefCell<Vec<u8>>,
     next: u32,
+    /// From this number on they have been found since we slept: no need to look again already.
+    fresh: ServiceId,
     inotify: Option<Inotify>,
     root_watch: Option<WatchDescriptor>,
     /// It is the service directory that is watched, not the one it would appear in.
@@ -57,8 +56,8 @@ impl Directories {
         let mut all = Directories {
             root: PathBuf::new(),
             known: Vec::new(),
-            path: RefCell::default(),
             next: 0,
+            fresh: ServiceId(0),
             inotify: Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok(),
             root_watch: None,
             root_is_there: false,
@@ -97,7 +96,7 @@ impl Directories {
     /// directory makes `log` in it a moment later.
     pub fn look_for_log(&mut self, id: ServiceId) -> Option<Event> {
         let known = self.get(id)?;
-        if known.kin != Kin::None || known.is_gone {
+        if known.kin != Kin::None || known.is_gone || id >= self.fresh {
             return None;
         }
         let log = self.add_log(id)?;
@@ -106,7 +105,7 @@ impl Directories {
     }
 
     fn add_log(&mut self, id: ServiceId) -> Option<(ServiceId, bool)> {
-        self.ask_in(id, &[b"log"], stat).filter(is_directory)?;
+        self.ask_in(id, &[b"log"], |path| stat(path)).filter(is_directory)?;
         let name = Location { is_log: true, ..self.at(id)? }.name();
         let identity = self.get(id)?.identity;
         let pipe = self.pipe(&name);
@@ -218,7 +217,7 @@ impl Directories {
         let Some(service) = self.service(id).filter(|service| !service.is_gone) else {
             return false;
         };
-        let found = self.ask_in(service.id, &[], stat);
+        let found = self.ask_in(service.id, &[], |path| stat(path));
         found.is_some_and(|found| identity(&found) == service.identity)
     }
 
@@ -276,13 +275,13 @@ impl Directories {
             |pieces: &[&[u8]], flags| self.ask_in(id, pieces, |file| access(file, flags)).is_some();
         match program {
             Program::Run => self.get(id).is_some(),
-            Program::Finish(..) => may(&[b"finish"], AccessFlags::R_OK),
-            Program::Control(letter) => may(&[b"control/", &[letter]], AccessFlags::X_OK),
+            Program::Finish(..) => may(&[b"finish"], Access::READ_OK),
+            Program::Control(letter) => may(&[b"control/", &[letter]], Access::EXEC_OK),
         }
     }
 
     fn is_there_in(&self, id: ServiceId, file: &str) -> bool {
-        self.ask_in(id, &[file.as_bytes()], stat).is_some()
+        self.ask_in(id, &[file.as_bytes()], |path| stat(path)).is_some()
     }
 
     /// Ask the kernel about a directory, or about a file in it whose name is in pieces.
@@ -290,28 +289,9 @@ impl Directories {
         &self,
         id: ServiceId,
         file: &[&[u8]],
-        question: impl FnOnce(&CStr) -> nix::Result<T>,
+        question: impl FnOnce(&CStr) -> Result<T, Errno>,
     ) -> Option<T> {
-        self.ask(self.at(id)?, file, question)
-    }
-
-    fn ask<T>(
-        &self,
-        at: Location<'_>,
-        file: &[&[u8]],
-        question: impl FnOnce(&CStr) -> nix::Result<T>,
-    ) -> Option<T> {
-        let path = &mut *self.path.borrow_mut();
-        path.clear();
-        path.extend_from_slice(at.root.as_os_str().as_encoded_bytes());
-        path.push(b'/');
-        path.extend_from_slice(at.service.as_encoded_bytes());
-        path.extend_from_slice(if at.is_log { b"/log/" } else { b"/" });
-        for piece in file {
-            path.extend_from_slice(piece);
-        }
-        path.push(0);
-        question(CStr::from_bytes_with_nul(path).ok()?).ok()
+        self.at(id)?.ask(file, |path| question(path).ok())
     }
 
     /// What a service reads, if it is a log service: its pipe.
@@ -327,11 +307,11 @@ impl Directories {
     }
 }
 
-fn is_directory(file: &FileStat) -> bool {
-    file.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()
+fn is_directory(file: &Stat) -> bool {
+    FileType::from_raw_mode(file.st_mode).is_dir()
 }
 
-fn identity(file: &FileStat) -> Identity {
+fn identity(file: &Stat) -> Identity {
     (file.st_dev, file.st_ino)
 }
 

@@ -10,10 +10,11 @@ use logic::exec::{Deed, Errno, Look, is_text, reason};
 use logic::words::{Pid, Shown};
 use nix::errno::Errno as Failure;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::unistd::{ForkResult, fork, getpid, pipe2};
-use std::cell::{Ref, RefCell};
-use std::ffi::{CString, OsStr};
+use nix::unistd::{getpid, pipe2};
+use std::cell::{Cell, Ref, RefCell};
+use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,9 +25,11 @@ use std::path::{Path, PathBuf};
 
 mod ask;
 mod child;
+mod invocation;
 
 pub use ask::{ask, until};
-use child::Prepared;
+use child::Birth;
+use invocation::Invocation;
 
 /// Where a program is looked for when the environment has no PATH: Docker's own default.
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -156,10 +159,13 @@ fn head(file: &Path) -> Vec<u8> {
 }
 
 /// Try one file after the other, as execvp(3) does, until one becomes the program.
-fn first_that_runs(candidates: &[PathBuf], run: impl Fn(&Path) -> Failure) -> Failure {
+fn first_that_runs<File: ?Sized>(
+    candidates: impl Iterator<Item = impl AsRef<File>>,
+    run: impl Fn(&File) -> Failure,
+) -> Failure {
     let mut worst = Failure::ENOENT;
     for candidate in candidates {
-        match run(candidate) {
+        match run(candidate.as_ref()) {
             Failure::ENOENT | Failure::ENOTDIR => {}
             Failure::EACCES => worst = Failure::EACCES,
             other => return other,
@@ -182,7 +188,7 @@ pub fn replace(program: &Program<'_>) -> Errno {
         Failure::from_raw(error.raw_os_error().unwrap_or(Failure::EINVAL as i32))
     };
     let words: Vec<&[u8]> = rest.iter().map(Vec::as_slice).collect();
-    let failure = first_that_runs(&program.candidates(), |file| {
+    let failure = first_that_runs(program.candidates().iter(), |file: &Path| {
         let failure = run(file, &words);
         if failure != Failure::ENOEXEC || !program.by_shell || !is_text(&head(file)) {
             return failure;
@@ -193,9 +199,6 @@ pub fn replace(program: &Program<'_>) -> Errno {
     Errno(failure as i32)
 }
 
-/// An environment, and how execve(2) takes it.
-type Last = Option<(Environment, Box<[CString]>)>;
-
 /// What every birth needs.
 pub struct Nursery {
     /// Where children write what failed.
@@ -204,10 +207,10 @@ pub struct Nursery {
     null: Option<File>,
     /// How many descriptors we may have, and how many our children shall be told.
     limits: (u64, Option<(u64, u64)>),
-    /// The environment that was passed on last.
-    last: RefCell<Last>,
-    /// The signals we ignore, or were born ignoring: children shall not.
-    ignored: Vec<i32>,
+    /// What was started last: hundreds of services are started alike.
+    last: RefCell<Option<Invocation>>,
+    /// The signals we ignore, or were born ignoring, a bit each: children shall not.
+    ignored: Cell<u64>,
 }
 
 /// The other end of the pipe.
@@ -227,7 +230,7 @@ impl Nursery {
             null,
             limits: raise_limits(),
             last: RefCell::new(None),
-            ignored: ignored(),
+            ignored: Cell::new(ignored()),
         };
         Ok((nursery, Failures(File::from(read))))
     }
@@ -241,60 +244,86 @@ impl Nursery {
     ///
     /// # Errors
     /// No process could be made, or a word holds a NUL.
-    // The one exception to the rule: a fork, and what its child does until it is another program.
-    #[allow(unsafe_code)]
     pub fn start(&self, program: &Program<'_>) -> Result<Pid, Errno> {
-        let unfit = Errno(Failure::EINVAL as i32);
-        if program.words.iter().any(|word| word.contains(&0)) {
-            return Err(unfit);
-        }
-        let variables = self.variables(program.environment).ok_or(unfit)?;
-        // SAFETY: we have one thread, so the child may do what a process may: no lock is held by a
-        // thread that the fork left behind. signal() only ever sets the default, and _exit() ends
-        // the child without running what belongs to the parent.
-        unsafe {
-            match fork() {
-                Err(errno) => Err(Errno(errno as i32)),
-                Ok(ForkResult::Parent { child }) => Ok(Pid(child.as_raw())),
-                Ok(ForkResult::Child) => {
-                    for &signal in &self.ignored {
-                        nix::libc::signal(signal, nix::libc::SIG_DFL);
-                    }
-                    let Err((deed, failure)) = self.prepare(program, &variables).become_program();
-                    let status = self.report(deed, failure);
-                    nix::libc::_exit(status)
-                }
+        let invocation = self.invocation(program).ok_or(Errno(Failure::EINVAL as i32))?;
+        match program.directory {
+            None => self.fork(&self.birth(program, None), &invocation),
+            Some(at) => {
+                at.ask(&[], |path| self.fork(&self.birth(program, Some(path)), &invocation))
             }
         }
     }
 
-    /// In the child: every page that we would write before the fork would be copied after it.
-    fn prepare<'a>(&'a self, program: &Program<'a>, variables: &'a [CString]) -> Prepared<'a> {
-        let words = program.words.iter().map(|word| CString::new(word.as_slice()));
-        Prepared {
-            words: words.map(Result::unwrap_or_default).collect(),
-            variables,
-            candidates: program.candidates(),
+    // The one exception to the rule: a fork, and what its child does until it is another program.
+    //
+    // Services are born in hundreds, and each page that a child writes is copied for it, and each
+    // page of our program that it needs is a page fault. So it is clone(2) itself, and so on: the
+    // C library's fork() writes six pages, which only programs with threads need.
+    #[allow(unsafe_code)]
+    fn fork(&self, birth: &Birth<'_>, invocation: &Invocation) -> Result<Pid, Errno> {
+        let ignored = self.ignored.get();
+        let (words, variables) = invocation.vectors();
+        let no_signals = 0_u64;
+        // SAFETY: we have one thread, so the child may do what a process may: no lock is held by a
+        // thread that the fork left behind. The pointers are to what `invocation` and we hold, in
+        // the form that the calls take. signal() only ever sets the default, of signals that we
+        // block, and _exit() ends the child without running what belongs to the parent.
+        unsafe {
+            if ignored != 0 {
+                for signal in (1..=64).filter(|signal| ignored >> (signal - 1) & 1 == 1) {
+                    libc::signal(signal, libc::SIG_DFL);
+                }
+                self.ignored.set(0);
+            }
+            match libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) {
+                -1 => Err(Errno(Failure::last_raw())),
+                0 => {
+                    let (deed, failure) = match birth.settle() {
+                        Err(failed) => failed,
+                        Ok(()) => {
+                            // We block all signals to read them from a descriptor; a program that
+                            // inherited the mask would be deaf to TERM. dash clears it for what it
+                            // forks, bash does not.
+                            libc::syscall(
+                                libc::SYS_rt_sigprocmask,
+                                libc::SIG_SETMASK,
+                                &raw const no_signals,
+                                0,
+                                size_of_val(&no_signals),
+                            );
+                            (
+                                Deed::Exec,
+                                first_that_runs(invocation.candidates(), |file| {
+                                    libc::execve(file.as_ptr(), words, variables);
+                                    birth.by_shell(file, invocation, Failure::last())
+                                }),
+                            )
+                        }
+                    };
+                    libc::_exit(self.report(deed, failure))
+                }
+                pid => Ok(Pid(i32::try_from(pid).unwrap_or(i32::MAX))),
+            }
+        }
+    }
+
+    /// How execve(2) takes the program.
+    fn invocation(&self, program: &Program<'_>) -> Option<Ref<'_, Invocation>> {
+        if !self.last.borrow().as_ref().is_some_and(|last| last.is_of(program)) {
+            *self.last.borrow_mut() = Invocation::of(program);
+        }
+        Ref::filter_map(self.last.borrow(), Option::as_ref).ok()
+    }
+
+    fn birth<'a>(&'a self, program: &Program<'a>, directory: Option<&'a CStr>) -> Birth<'a> {
+        Birth {
             limits: self.limits.1,
-            directory: program.directory.map(Location::path),
+            directory,
             input: self.descriptor(program.input),
             output: self.descriptor(program.output),
             place: program.place,
             by_shell: program.by_shell,
         }
-    }
-
-    /// The environment as execve(2) takes it. Hundreds of services share one: it is made once.
-    fn variables(&self, environment: &Environment) -> Option<Ref<'_, [CString]>> {
-        if self.last.borrow().as_ref().is_none_or(|(of, _)| of != environment) {
-            let pairs = environment.iter();
-            let variables =
-                pairs.map(|(name, value)| CString::new([name, b"=", value].concat()).ok());
-            let variables = variables.collect::<Option<_>>()?;
-            *self.last.borrow_mut() = Some((environment.clone(), variables));
-        }
-        let last = self.last.borrow();
-        Ref::filter_map(last, |last| last.as_ref().map(|(_, variables)| &**variables)).ok()
     }
 
     fn descriptor<'a>(&'a self, stream: Stream<'a>) -> Option<BorrowedFd<'a>> {
@@ -341,10 +370,6 @@ fn raise_limits() -> (u64, Option<(u64, u64)>) {
 
 /// SIGPIPE, which Rust's start-up ignores, and what we were born ignoring. Where /proc is missing
 /// nobody can tell: all that may be ignored.
-fn ignored() -> Vec<i32> {
-    let mask = crate::processes::ignored("self").unwrap_or(u64::MAX);
-    let is_ignored = |signal: &i32| mask >> (signal - 1) & 1 == 1;
-    let mut ignored: Vec<i32> = (1..=64).filter(is_ignored).collect();
-    ignored.push(nix::libc::SIGPIPE);
-    ignored
+fn ignored() -> u64 {
+    crate::processes::ignored("self").unwrap_or(u64::MAX) | 1 << (libc::SIGPIPE - 1)
 }

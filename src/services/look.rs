@@ -4,7 +4,7 @@ use super::{Directories, identity, is_directory};
 use crate::service::{Directory, Identity, Kin, Location};
 use logic::contract::{Event, Shape};
 use logic::words::Shown;
-use nix::sys::stat::stat;
+use rustix::fs::stat;
 use std::ffi::OsStr;
 use std::fs;
 
@@ -52,8 +52,8 @@ impl Directories {
         names.sort_unstable();
         let mut there = Vec::with_capacity(names.len());
         for (at, service) in names.iter().enumerate() {
-            let found = self.ask(Location { root: &self.root, service, is_log: false }, &[], stat);
-            if let Some(found) = found.filter(is_directory) {
+            let place = Location { root: &self.root, service, is_log: false };
+            if let Some(found) = place.ask(&[], |path| stat(path)).ok().filter(is_directory) {
                 there.push((identity(&found), at));
             }
         }

@@ -1,7 +1,7 @@
 //! What of the service directories is watched, and what is heard of it.
 
 use super::Directories;
-use logic::contract::Event;
+use logic::contract::{Event, ServiceId};
 use nix::sys::inotify::AddWatchFlags;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair,
@@ -48,8 +48,9 @@ impl Directories {
         self.root_watch.is_some()
     }
 
-    /// What inotify says.
+    /// What inotify says, each time that we have slept.
     pub fn hear_changes(&mut self) -> Vec<Event> {
+        self.fresh = ServiceId(self.next);
         let Some(inotify) = &self.inotify else { return Vec::new() };
         let (mut events, mut hurt) = (Vec::new(), Vec::new());
         while let Ok(heard) = inotify.read_events() {

@@ -1,36 +1,35 @@
 //! What a new process does before it is the program.
 
-use super::{Place, first_that_runs, head};
+use super::{Invocation, Place, head};
 use logic::exec::{Deed, is_text};
 use nix::errno::Errno as Failure;
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::SigSet;
-use nix::unistd::{chdir, dup2_stdin, dup2_stdout, execve, getpid, setpgid, setsid, tcsetpgrp};
-use std::convert::Infallible;
-use std::ffi::CString;
+use nix::unistd::{execve, getpid, setpgid, tcsetpgrp};
+use rustix::io::Errno;
+use rustix::process::{chdir, setsid};
+use rustix::stdio::{dup2_stdin, dup2_stdout};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// All that the child needs.
-pub(super) struct Prepared<'a> {
+/// What it is born into.
+pub(super) struct Birth<'a> {
     pub limits: Option<(u64, u64)>,
-    pub directory: Option<PathBuf>,
+    pub directory: Option<&'a CStr>,
     pub input: Option<BorrowedFd<'a>>,
     pub output: Option<BorrowedFd<'a>>,
-    pub words: Vec<CString>,
-    pub variables: &'a [CString],
-    pub candidates: Vec<PathBuf>,
     pub place: Place,
     pub by_shell: bool,
 }
 
-impl Prepared<'_> {
-    /// Become it. Returns only with what went wrong, and where.
-    pub(super) fn become_program(&self) -> Result<Infallible, (Deed, Failure)> {
+impl Birth<'_> {
+    /// Settle there. What goes wrong, and where.
+    pub(super) fn settle(&self) -> Result<(), (Deed, Failure)> {
+        let failed = |deed| move |errno: Errno| (deed, Failure::from_raw(errno.raw_os_error()));
         match self.place {
             Place::Session => {
-                setsid().map_err(|failure| (Deed::Session, failure))?;
+                setsid().map_err(failed(Deed::Session))?;
             }
             Place::Terminal => take_terminal().map_err(|failure| (Deed::Terminal, failure))?,
         }
@@ -38,30 +37,33 @@ impl Prepared<'_> {
             // What could be raised can be lowered.
             let _ = setrlimit(Resource::RLIMIT_NOFILE, soft, hard);
         }
-        if let Some(directory) = &self.directory {
-            chdir(directory).map_err(|failure| (Deed::Directory, failure))?;
+        if let Some(directory) = self.directory {
+            chdir(directory).map_err(failed(Deed::Directory))?;
         }
         if let Some(input) = self.input {
-            dup2_stdin(input).map_err(|failure| (Deed::Streams, failure))?;
+            dup2_stdin(input).map_err(failed(Deed::Streams))?;
         }
         if let Some(output) = self.output {
-            dup2_stdout(output).map_err(|failure| (Deed::Streams, failure))?;
+            dup2_stdout(output).map_err(failed(Deed::Streams))?;
         }
-        // We block all signals to read them from a descriptor; a program that inherited the mask
-        // would be deaf to TERM. dash clears it for what it forks, bash does not.
-        SigSet::empty().thread_set_mask().map_err(|failure| (Deed::Exec, failure))?;
-        Err((Deed::Exec, first_that_runs(&self.candidates, |file| self.exec(file))))
+        Ok(())
     }
 
-    fn exec(&self, file: &Path) -> Failure {
-        let Ok(name) = CString::new(file.as_os_str().as_bytes()) else { return Failure::EINVAL };
-        let Err(failure) = execve(&name, &self.words, self.variables);
-        if failure != Failure::ENOEXEC || !self.by_shell || !is_text(&head(file)) {
+    /// The shell's turn with what the kernel refused, if it is text. What went wrong.
+    pub(super) fn by_shell(
+        &self,
+        file: &CStr,
+        invocation: &Invocation,
+        failure: Failure,
+    ) -> Failure {
+        let path = Path::new(OsStr::from_bytes(file.to_bytes()));
+        if failure != Failure::ENOEXEC || !self.by_shell || !is_text(&head(path)) {
             return failure;
         }
-        let mut words = vec![c"/bin/sh".to_owned(), name];
-        words.extend(self.words.iter().skip(1).cloned());
-        let Err(failure) = execve(c"/bin/sh", &words, self.variables);
+        let (words, variables) = invocation.strings();
+        let words: Vec<&CStr> =
+            [c"/bin/sh", file].into_iter().chain(words.iter().map(CString::as_c_str)).collect();
+        let Err(failure) = execve(c"/bin/sh", &words, variables);
         failure
     }
 }
