@@ -9,6 +9,10 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+mod name;
+
+pub use name::Name;
+
 /// What tells one directory from another, whatever it is called: its device and its inode.
 pub type Identity = (u64, u64);
 
@@ -18,7 +22,7 @@ pub struct Directory {
     /// Its number.
     pub id: ServiceId,
     /// The name of its file, which a rename changes; nothing for a log service.
-    pub name: Box<OsStr>,
+    pub name: Name,
     /// Whatever it is called; a log service's is that of its service.
     pub identity: Identity,
     /// Whom it belongs with.
@@ -46,7 +50,7 @@ pub enum Kin {
 
 impl Directory {
     /// A directory that nobody can look at yet.
-    pub fn new(name: Box<OsStr>, identity: Identity, kin: Kin) -> Directory {
+    pub fn new(name: Name, identity: Identity, kin: Kin) -> Directory {
         Directory {
             id: ServiceId(0),
             name,

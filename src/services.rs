@@ -2,7 +2,7 @@
 
 use crate::doing::Doing;
 use crate::say;
-use crate::service::{Directory, Identity, Kin, Location};
+use crate::service::{Directory, Identity, Kin, Location, Name};
 use crate::supervise::{Elsewhere, Supervise};
 use logic::contract::{Event, Program, ServiceId, Shape};
 use logic::status::Status;
@@ -26,13 +26,16 @@ const RESERVE: u64 = 16;
 /// What epoll calls the FIFO of service 0; below it stand the sources that are no service.
 pub const FIRST: u64 = 16;
 
+/// Each stands alone: a list of them that grows would be copied, and leave a hole in memory as long
+/// as itself.
+#[allow(clippy::vec_box)]
+type Table = Vec<Box<Directory>>;
+
 /// All of them.
 pub struct Directories {
     root: PathBuf,
-    /// In rising order of their numbers. Each stands alone: a list of them that grows would be
-    /// copied, and leave a hole in memory as long as itself.
-    #[allow(clippy::vec_box)]
-    known: Vec<Box<Directory>>,
+    /// In rising order of their numbers.
+    known: Table,
     next: u32,
     /// From this number on they have been found since we slept: no need to look again already.
     fresh: ServiceId,
@@ -109,19 +112,20 @@ impl Directories {
         let name = Location { is_log: true, ..self.at(id)? }.name();
         let identity = self.get(id)?.identity;
         let pipe = self.pipe(&name);
-        let log = Directory::new(Box::default(), identity, Kin::LogOf(id));
-        let log = self.insert(Directory { pipe, ..log });
+        let log = Directory::new(Name::default(), identity, Kin::LogOf(id));
+        let log = self.insert(Box::new(Directory { pipe, ..log }));
         if let Some(service) = self.get_mut(id) {
             service.kin = Kin::Log(log);
         }
         Some((log, self.is_there_in(log, "down")))
     }
 
-    fn insert(&mut self, directory: Directory) -> ServiceId {
+    fn insert(&mut self, mut directory: Box<Directory>) -> ServiceId {
         let id = ServiceId(self.next);
         self.next = self.next.wrapping_add(1);
+        directory.id = id;
         if let Err(at) = self.known.binary_search_by_key(&id, |known| known.id) {
-            self.known.insert(at, Box::new(Directory { id, ..directory }));
+            self.known.insert(at, directory);
         }
         id
     }
@@ -264,7 +268,11 @@ impl Directories {
     /// Where one of them is.
     pub fn at(&self, id: ServiceId) -> Option<Location<'_>> {
         let (known, service) = (self.get(id)?, self.service(id)?);
-        Some(Location { root: &self.root, service: &service.name, is_log: known.is_log() })
+        Some(Location {
+            root: &self.root,
+            service: service.name.as_os_str(),
+            is_log: known.is_log(),
+        })
     }
 
     /// Whether a script is there to be started. `run` is always tried, so that it is said why not;

@@ -13,9 +13,10 @@ pub const LATER: Duration = Duration::from_secs(5);
 pub const UNKILLABLE: Duration = Duration::from_secs(2);
 
 /// How far the end of a process, or of all that are left, has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Ending {
     /// It may live.
+    #[default]
     NotAsked,
     /// It was told to end; `None` waits for ever.
     Asked {

@@ -8,11 +8,10 @@
 
 use crate::contract::Program;
 use crate::ending::Ending;
-use crate::exec::{Deed as Birth, Errno};
 use crate::status::{State, Status, UnixTime, Want};
 use crate::verbs::{Deed, Deeds, Verb};
-use crate::words::{Exit, Instant, Kept, Pid, Signal};
-use alloc::boxed::Box;
+use crate::words::{Instant, Kept, Pid, Rarely, Signal};
+use aside::Aside;
 
 /// The next thing a service needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,10 +44,6 @@ enum Asked {
     Control(u8),
 }
 
-/// What was said last of its `run`, its `finish` and its `control/X`, so that it is said once.
-#[derive(Clone, Copy, Debug, Default, Hash)]
-struct Said([Option<(Birth, Errno)>; 3]);
-
 /// The service.
 #[derive(Clone, Debug, Hash)]
 pub struct Service {
@@ -56,16 +51,11 @@ pub struct Service {
     want: Want,
     /// `run` or `finish`.
     process: Option<Pid>,
-    /// A script of `control/`, and its letter: what it may do instead of us.
-    control: Option<(Pid, u8)>,
     /// The step whose answer is awaited.
     asked: Option<Asked>,
     since: Kept,
-    began: Kept,
-    rest_until: Option<Kept>,
+    aside: Rarely<Aside>,
     owed: Deeds,
-    ending: Ending,
-    ended: (Exit, Pid),
     unseen: Unseen,
     paused: bool,
     got_term: bool,
@@ -79,13 +69,13 @@ pub struct Service {
     /// `finish` is still to be run.
     finish_due: bool,
     exec_failed: bool,
-    /// What was said of it, if anything had to be.
-    said: Option<Box<Said>>,
     refused: bool,
     /// Its directory is new: somebody may be writing `run` this moment.
     pub fresh: bool,
     /// It is a log service, and has no scripts in `control/`.
     pub is_log: bool,
+    /// A startup script started it.
+    pub is_early: bool,
     /// How often in a row `run` ended at once with status 0.
     quick_ends: u8,
 }
@@ -98,14 +88,10 @@ impl Service {
             state: State::Down,
             want: Want::Down,
             process: None,
-            control: None,
             asked: None,
             since: now.into(),
-            began: now.into(),
-            rest_until: None,
+            aside: Rarely::default(),
             owed: Deeds::default(),
-            ending: Ending::NotAsked,
-            ended: (Exit::Code(0), Pid(0)),
             unseen: Unseen::Change,
             paused: false,
             got_term: false,
@@ -114,17 +100,17 @@ impl Service {
             consulted: None,
             finish_due: false,
             exec_failed: false,
-            said: None,
             refused: false,
             fresh: false,
             is_log: false,
+            is_early: false,
             quick_ends: 0,
         }
     }
 
     /// Hear a verb. Whoever was told to end by a stop is not called back.
     pub fn verb(&mut self, verb: Verb) {
-        let is_ending = self.ending != Ending::NotAsked;
+        let is_ending = self.aside.get().ending != Ending::NotAsked;
         match verb {
             Verb::Up | Verb::Once | Verb::Down if is_ending => {}
             Verb::Up => self.wants(Want::Up),
@@ -160,7 +146,7 @@ impl Service {
         self.unseen = Unseen::Want;
         if self.state == State::Down && !self.refused {
             // Somebody asks: it has rested enough.
-            self.rest_until = None;
+            self.aside.change(|aside| aside.rest_until = None);
         }
     }
 
@@ -205,7 +191,7 @@ impl Service {
     /// The stop of the container, or the end of the service directory: end, and be killed when
     /// patience is over.
     pub fn end(&mut self, kill_at: Option<Instant>) {
-        if self.ending == Ending::NotAsked {
+        if self.aside.get().ending == Ending::NotAsked {
             self.verb(Verb::Exit);
         }
         self.limit(kill_at);
@@ -221,9 +207,13 @@ impl Service {
     }
 
     fn limit(&mut self, kill_at: Option<Instant>) {
-        if let Ending::NotAsked | Ending::Asked { kill_at: None } = self.ending {
-            self.ending = Ending::asked(kill_at);
+        if let Ending::NotAsked | Ending::Asked { kill_at: None } = self.aside.get().ending {
+            self.ends(Ending::asked(kill_at));
         }
+    }
+
+    fn ends(&mut self, ending: Ending) {
+        self.aside.change(|aside| aside.ending = ending);
     }
 
     /// The next step, if `may_start` says that anything may still be started.
@@ -235,11 +225,12 @@ impl Service {
         if let Some(step) = self.next_of_ending(now, hurry) {
             return Some(step);
         }
-        if self.control.is_some() || self.asked.is_some() {
+        if self.aside.get().control.is_some() || self.asked.is_some() {
             return None;
         }
-        if self.finish_due {
-            let (exit, pid) = self.ended;
+        if self.finish_due
+            && let Some((exit, pid)) = self.aside.get().ended
+        {
             return self.start(Program::Finish(exit, pid));
         }
         match (self.state, self.process) {
@@ -295,7 +286,8 @@ impl Service {
             return Some(Step::Daemonizes);
         }
         let is_wanted = self.want == Want::Up || self.once;
-        if !is_wanted || self.rest_until.is_some_and(|until| until > now.into()) {
+        let rest_until = self.aside.get().rest_until;
+        if !is_wanted || rest_until.is_some_and(|until| until > now.into()) {
             return None;
         }
         if self.consulted != Some(b'u') && !self.is_log {
@@ -305,24 +297,25 @@ impl Service {
     }
 
     fn next_of_ending(&mut self, now: Instant, hurry: bool) -> Option<Step> {
-        let pid = self.process.or(self.control.map(|(pid, _)| pid))?;
-        match self.ending {
-            Ending::Asked { .. } if hurry || self.ending.is_due(now) => {
-                self.ending = Ending::Killed { gone_by: None };
+        let Aside { control, ending, .. } = self.aside.get();
+        let pid = self.process.or(control.map(|(pid, _)| pid))?;
+        match ending {
+            Ending::Asked { .. } if hurry || ending.is_due(now) => {
+                self.ends(Ending::Killed { gone_by: None });
                 self.owed = Deeds::default();
                 Some(Step::Force(pid))
             }
             Ending::Killed { gone_by: None } => {
-                self.ending = Ending::killed(now);
+                self.ends(Ending::killed(now));
                 Some(Step::Signal(pid, Signal::KILL))
             }
-            Ending::Killed { gone_by: Some(_) } if self.ending.is_due(now) => {
-                if self.process.take().is_some() && self.control.is_some() {
+            Ending::Killed { gone_by: Some(_) } if ending.is_due(now) => {
+                if self.process.take().is_some() && control.is_some() {
                     // A script of `control/` is still to be killed.
-                    self.ending = Ending::Asked { kill_at: Some(now.into()) };
+                    self.ends(Ending::Asked { kill_at: Some(now.into()) });
                     return self.next_of_ending(now, hurry);
                 }
-                self.control = None;
+                self.aside.change(|aside| aside.control = None);
                 self.is_down(now);
                 None
             }
@@ -337,7 +330,7 @@ impl Service {
     }
 
     fn is_killed(&self) -> bool {
-        matches!(self.ending, Ending::Killed { .. })
+        matches!(self.aside.get().ending, Ending::Killed { .. })
     }
 
     fn changed(&mut self) {
@@ -371,13 +364,14 @@ impl Service {
     pub fn deadline(&self, may_start: bool) -> Option<Instant> {
         let is_wanted = may_start && (self.want == Want::Up || self.once);
         let rests = is_wanted && self.state == State::Down && self.is_idle();
-        let rest = self.rest_until.filter(|_| rests).map(Instant::from);
-        let ending = self.ending.deadline().filter(|_| !self.is_idle());
+        let Aside { rest_until, ending, .. } = self.aside.get();
+        let rest = rest_until.filter(|_| rests).map(Instant::from);
+        let ending = ending.deadline().filter(|_| !self.is_idle());
         [rest, ending].into_iter().flatten().min()
     }
 
     fn is_idle(&self) -> bool {
-        self.process.is_none() && self.control.is_none() && !self.finish_due
+        self.process.is_none() && self.aside.get().control.is_none() && !self.finish_due
     }
 
     /// Whether nothing of it runs, or will.
@@ -387,6 +381,7 @@ impl Service {
     }
 }
 
+mod aside;
 mod facts;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
-use entry::{Entry, Kin};
+use entry::{Entry, Kin, Moments};
 
 mod entry;
 mod facts;
@@ -168,7 +168,7 @@ impl Services {
     fn start_early(&mut self, id: ServiceId) {
         self.early.push(id);
         if let Some(entry) = self.entry(id) {
-            entry.early = true;
+            entry.service.is_early = true;
         }
     }
 
@@ -181,7 +181,8 @@ impl Services {
     /// the whole directory, and must not find new files in it: so give him time.
     pub fn heal_after(&mut self, wait: Duration, now: Instant, id: ServiceId) {
         if let Some(entry) = self.entry(id) {
-            entry.heal_at = now.after(wait).map(Kept::from);
+            let heal_at = now.after(wait).map(Kept::from);
+            entry.moments.change(|moments| moments.heal_at = heal_at);
             self.wake(id);
         }
     }
@@ -194,7 +195,8 @@ impl Services {
     /// Every service but the early ones is told to end. From here on nobody looks at a status.
     pub fn stop(&mut self, kill_at: Option<Instant>) {
         self.silent = true;
-        let regular = self.entries.iter().filter(|entry| entry.log_of().is_none() && !entry.early);
+        let regular =
+            self.entries.iter().filter(|entry| entry.log_of().is_none() && !entry.service.is_early);
         let ids: Vec<_> = regular.map(|entry| entry.id).collect();
         for id in ids {
             self.with(id, |service| service.end(kill_at));
@@ -244,7 +246,7 @@ impl Services {
         {
             self.timers.pop_first();
             if let Some(entry) = self.entry(id) {
-                entry.timer = None;
+                entry.moments.change(|moments| moments.timer = None);
             }
             self.wake(id);
         }
@@ -258,8 +260,8 @@ impl Services {
                 self.ready.pop_front();
                 continue;
             };
-            if entry.heal_at.is_some_and(|at| at <= now.into()) {
-                entry.heal_at = None;
+            if entry.moments.get().heal_at.is_some_and(|at| at <= now.into()) {
+                entry.moments.change(|moments| moments.heal_at = None);
                 return Some(Action::Heal(id));
             }
             let may_start = may_start && !entry.held;
@@ -291,8 +293,9 @@ impl Services {
         let Some(entry) = self.entry(id) else { return };
         entry.ready = false;
         let deadline = entry.service.deadline(may_start && !entry.held).map(Kept::from);
-        let timer = [deadline, entry.heal_at].into_iter().flatten().min();
-        let old = core::mem::replace(&mut entry.timer, timer);
+        let Moments { heal_at, timer: old } = entry.moments.get();
+        let timer = [deadline, heal_at].into_iter().flatten().min();
+        entry.moments.change(|moments| moments.timer = timer);
         let is_unseen = entry.service.take_unseen() && !core::mem::replace(&mut entry.unseen, true);
         let is_gone = entry.service.is_gone();
         let (log, log_of) = (entry.log(), entry.log_of());
@@ -329,10 +332,10 @@ impl Services {
     fn forget(&mut self, id: ServiceId) {
         let Some(at) = self.at(id) else { return };
         let Some(entry) = self.entries.remove(at) else { return };
-        if let Some(at) = entry.timer {
+        if let Some(at) = entry.moments.get().timer {
             self.timers.remove(&(at, id));
         }
-        if entry.early {
+        if entry.service.is_early {
             self.early.retain(|&early| early != id);
         }
         if entry.log_of().is_none() {

@@ -1,5 +1,6 @@
 //! The words everything else is said in: a process, a signal, an end, a moment.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt::{self, Write as _};
 use core::hash::{Hash, Hasher};
@@ -143,6 +144,31 @@ impl From<Instant> for Kept {
 impl From<Kept> for Instant {
     fn from(Kept(nanoseconds): Kept) -> Instant {
         Instant(Duration::from_nanos(nanoseconds.get().saturating_sub(1)))
+    }
+}
+
+/// Facts that few of hundreds have at a time: eight bytes, as long as none is other than usual.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Rarely<T>(Option<Box<T>>);
+
+impl<T: Copy + Default + PartialEq> Rarely<T> {
+    /// The facts.
+    pub(crate) fn get(&self) -> T {
+        self.0.as_deref().copied().unwrap_or_default()
+    }
+
+    /// Change them.
+    pub(crate) fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
+        let mut facts = self.get();
+        let result = change(&mut facts);
+        if facts == T::default() {
+            self.0 = None;
+        } else if let Some(room) = &mut self.0 {
+            **room = facts;
+        } else {
+            self.0 = Some(Box::new(facts));
+        }
+        result
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a service is told: the answers to its starts, and the ends of its processes.
 
-use super::{Asked, Said, Service};
+use super::aside::{Aside, Said};
+use super::{Asked, Service};
 use crate::contract::Program;
 use crate::ending::{Ending, REST};
 use crate::exec::{Deed as Birth, Errno};
@@ -13,13 +14,12 @@ impl Service {
     pub fn started(&mut self, now: Instant, pid: Pid) {
         match self.asked.take() {
             Some(Asked::Control(letter)) => {
-                self.control = Some((pid, letter));
+                self.aside.change(|aside| aside.control = Some((pid, letter)));
                 return;
             }
             Some(Asked::Run) => {
                 self.state = State::Run;
                 self.since = now.into();
-                self.began = now.into();
                 self.once = false;
                 self.told = false;
                 self.owed = Deeds::default();
@@ -36,7 +36,7 @@ impl Service {
         self.refused = false;
         self.paused = false;
         self.got_term = false;
-        self.rest_until = None;
+        self.aside.change(|aside| aside.rest_until = None);
         self.changed();
     }
 
@@ -58,7 +58,8 @@ impl Service {
             Some(Asked::Finish) => self.is_down(now),
             Some(Asked::Run) => {
                 self.refused = true;
-                self.rest_until = now.after(REST).map(Kept::from);
+                let rest_until = now.after(REST).map(Kept::from);
+                self.aside.change(|aside| aside.rest_until = rest_until);
             }
             None => {}
         }
@@ -68,10 +69,11 @@ impl Service {
     /// One of its processes could not become its program: which, and whether it is the same again.
     /// `None` where somebody may be writing it this moment.
     pub fn exec_failed(&mut self, pid: Pid, deed: Birth, errno: Errno) -> Option<(Program, bool)> {
-        let program = match (self.control, self.state) {
+        let Aside { control, ended, .. } = self.aside.get();
+        let program = match (control, ended) {
             (Some((control, letter)), _) if control == pid => Program::Control(letter),
-            (_, State::Finish) => Program::Finish(self.ended.0, self.ended.1),
-            (_, State::Run | State::Down) => {
+            (_, Some((exit, run))) if self.state == State::Finish => Program::Finish(exit, run),
+            _ => {
                 self.exec_failed = true;
                 Program::Run
             }
@@ -79,22 +81,23 @@ impl Service {
         if core::mem::take(&mut self.fresh) {
             return None;
         }
-        let Said([run, finish, control]) = self.said.get_or_insert_default().as_mut();
-        let said = match program {
-            Program::Run => run,
-            Program::Finish(..) => finish,
-            Program::Control(_) => control,
-        };
-        let again = said.replace((deed, errno)) == Some((deed, errno));
-        Some((program, again))
+        let before = self.aside.change(|Aside { said: Said([run, finish, control]), .. }| {
+            let said = match program {
+                Program::Run => run,
+                Program::Finish(..) => finish,
+                Program::Control(_) => control,
+            };
+            said.replace((deed, errno))
+        });
+        Some((program, before == Some((deed, errno))))
     }
 
     /// One of its processes has ended.
     pub fn exited(&mut self, now: Instant, pid: Pid, exit: Exit) {
-        if let Some((control, letter)) = self.control
+        if let Some((control, letter)) = self.aside.get().control
             && control == pid
         {
-            self.control = None;
+            self.aside.change(|aside| aside.control = None);
             self.control_ended(letter, exit);
             // It was all that was left beside a process that cannot be killed.
             if self.state != State::Down && self.is_idle() {
@@ -123,16 +126,17 @@ impl Service {
 
     fn run_ended(&mut self, now: Instant, pid: Pid, exit: Exit) {
         // As runit counts it: what could not be executed ended with 111.
-        let exit = if core::mem::take(&mut self.exec_failed) {
-            Exit::Code(111)
-        } else {
-            if let Some(Said([run, ..])) = self.said.as_deref_mut() {
+        let failed = core::mem::take(&mut self.exec_failed);
+        let exit = if failed { Exit::Code(111) } else { exit };
+        let rested = self.rested(now);
+        self.aside.change(|aside| {
+            aside.ended = Some((exit, pid));
+            aside.rested = rested;
+            if let (false, Said([run, ..])) = (failed, &mut aside.said) {
                 *run = None;
             }
-            exit
-        };
-        self.ended = (exit, pid);
-        let quickly = self.ends_quickly(now) && exit.is_success() && !self.told;
+        });
+        let quickly = rested.is_some() && exit.is_success();
         // After three it has been said.
         self.quick_ends = if quickly { self.quick_ends.saturating_add(1).min(3) } else { 0 };
         self.owed = Deeds::default();
@@ -148,22 +152,32 @@ impl Service {
     /// One process was killed, and another of the service has not had its turn yet: a second.
     fn grant_a_turn(&mut self, now: Instant) {
         if self.is_killed() {
-            self.ending = Ending::asked(now.after(REST));
+            self.ends(Ending::asked(now.after(REST)));
         }
     }
 
-    fn ends_quickly(&self, now: Instant) -> bool {
-        Instant::from(self.began).after(REST).is_some_and(|rested| rested > now)
+    /// It runs, and ends now: when it has run for long enough to be started again at once, if that
+    /// is still to come, and nobody told it to end.
+    fn rested(&self, now: Instant) -> Option<Kept> {
+        let rested = Instant::from(self.since).after(REST)?;
+        (rested > now && !self.told).then(|| rested.into())
     }
 
     pub(super) fn is_down(&mut self, now: Instant) {
+        let rested = match self.state {
+            State::Run => self.rested(now),
+            State::Finish | State::Down => self.aside.get().rested,
+        };
+        let is_quick = rested.is_some_and(|rested| rested > now.into());
+        let rest_until = now.after(REST).filter(|_| is_quick).map(Kept::from);
+        self.aside.change(|aside| {
+            (aside.ended, aside.rested) = (None, None);
+            aside.rest_until = rest_until.or(aside.rest_until);
+        });
         self.state = State::Down;
         self.finish_due = false;
         self.process = None;
         self.since = now.into();
-        if self.ends_quickly(now) && !self.told {
-            self.rest_until = now.after(REST).map(Kept::from);
-        }
         self.changed();
     }
 }

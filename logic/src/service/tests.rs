@@ -1,6 +1,8 @@
 //! Stories of one service.
 
 use super::*;
+use crate::exec::{Deed as Birth, Errno};
+use crate::words::Exit;
 use alloc::vec::Vec;
 use core::time::Duration;
 
