@@ -32,10 +32,10 @@ fn booted(party: Party) -> Live {
 /// Told to all, each line being one of the shell.
 #[track_caller]
 fn story(lines: &[Line]) {
-    for party in Party::all() {
+    Party::each(|party| {
         let it = booted(party);
         told(|line| it.run(&["sh", "-c", line]), lines);
-    }
+    });
 }
 
 #[test]
@@ -93,17 +93,17 @@ fn variables_and_options_say_where_and_for_how_long() {
 
 #[test]
 fn an_empty_svdir_is_none() {
-    for party in Party::all() {
+    Party::each(|party| {
         let it = booted(party);
         // See compatibility.md#sv-empty-svdir: theirs looks where it stands.
         let line = if party.by_theirs { (1, NO_DIRECTORY) } else { (0, WEB) };
         told(|line| it.run(&["sh", "-c", line]), &[("SVDIR= sv status web", line.0, line.1)]);
-    }
+    });
 }
 
 #[test]
 fn wrong_words_show_the_usage_and_are_code_100() {
-    for party in Party::all() {
+    Party::each(|party| {
         let it = booted(party);
         for words in
             ["", "-v", "-w", "-w 1", "-x status web", "frob web", "3 web", "stop", "-w 1 start"]
@@ -124,7 +124,7 @@ fn wrong_words_show_the_usage_and_are_code_100() {
             true => assert_eq!((all.code, all.stdout.as_str()), (100, "")),
             false => assert_eq!((all.code, normal(&all.stdout).as_str()), (0, expected)),
         }
-    }
+    });
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn an_ordinary_user_is_refused_in_words() {
     if Need::Users.is_missing() {
         return;
     }
-    for party in Party::all() {
+    Party::each(|party| {
         let it = booted(party);
         let refused = "warning: web: unable to open supervise/ok: access denied";
         for words in ["status", "down", "start", "check", "exit"] {
@@ -144,5 +144,5 @@ fn an_ordinary_user_is_refused_in_words() {
             &[("status", 4, refused), ("stop", 1, refused)],
         );
         assert!(it.sv("status web").starts_with("run: web: "));
-    }
+    });
 }

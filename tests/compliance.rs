@@ -42,13 +42,13 @@ fn booted(party: Party) -> Live {
 /// Tell it to all, in parts that each begin with services that are settled.
 #[track_caller]
 fn stories(parts: &[&[Line]]) {
-    for party in Party::all() {
+    Party::each(|party| {
         let it = booted(party);
         for lines in parts {
             it.until_settled("web");
             told(|words| it.sv_output(words), lines);
         }
-    }
+    });
 }
 
 /// Tell a story to all.
@@ -168,7 +168,7 @@ fn with_v_the_sending_commands_wait_and_answer_too() {
 
 #[test]
 fn what_does_not_come_is_a_timeout_and_force_kills() {
-    for party in Party::all() {
+    Party::each(|party| {
         let (it, subject) = (booted(party), party.subject);
         let told = |lines: &[Line]| told(|words| it.sv_output(words), lines);
         it.until_settled("deaf");
@@ -193,7 +193,7 @@ fn what_does_not_come_is_a_timeout_and_force_kills() {
         // See compatibility.md#exit-verb.
         let gone = ("until status deaf", 1, "fail: deaf: runsv not running");
         told(&[subject.either(Ours(gone), Theirs(("until status deaf", 0, DEAF)))]);
-    }
+    });
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn a_service_that_is_not_up_times_out() {
 
 #[test]
 fn check_decides_whether_a_service_is_available() {
-    for party in Party::all() {
+    Party::each(|party| {
         let it = booted(party);
         it.until_settled("checked");
         let checked = "timeout: run: checked: (pid N) Ns";
@@ -234,12 +234,12 @@ fn check_decides_whether_a_service_is_available() {
         let out = it.sv_output("start unchecked");
         assert_eq!((out.code, normal(&out.stdout).as_str()), (0, "ok: run: unchecked: (pid N) Ns"));
         assert!(out.stderr.contains("unchecked/check"), "{}", out.stderr);
-    }
+    });
 }
 
 #[test]
 fn exit_and_shutdown_end_the_supervision_of_a_service() {
-    for party in Party::all() {
+    Party::each(|party| {
         let (it, subject) = (booted(party), party.subject);
         // See compatibility.md#exit-verb.
         let back = |line| subject.either(Ours(line), Theirs(("until status web", 0, WEB)));
@@ -261,7 +261,7 @@ fn exit_and_shutdown_end_the_supervision_of_a_service() {
                 ("shutdown logged", 0, "ok: logged: runsv not running"),
             ],
         );
-    }
+    });
 }
 
 #[test]

@@ -20,12 +20,22 @@ pub struct Party {
 
 impl Party {
     /// Ours and theirs with Debian's `sv`, and ours with our own where there is one.
-    pub fn all() -> Vec<Party> {
+    fn all() -> Vec<Party> {
         let mut all = Subject::BOTH.map(|subject| Party { subject, by_theirs: true }).to_vec();
         if rungs::program("SV") != program_of_runit("sv") {
             all.push(Party { subject: Subject::Ours, by_theirs: false });
         }
         all
+    }
+
+    /// Tell all of them, at the same time: most of it is waiting.
+    pub fn each(tell: impl Fn(Party) + Sync) {
+        std::thread::scope(|threads| {
+            for party in Party::all() {
+                let tell = &tell;
+                threads.spawn(move || tell(party));
+            }
+        });
     }
 
     /// A container with that `sv`.
