@@ -29,6 +29,7 @@ fn served(container: Container) -> Live {
 #[track_caller]
 fn soon(subject: Subject, tries: impl Iterator<Item = Duration>) {
     let least = tries.min().unwrap();
+    // See compatibility.md#noticed-at-once.
     assert!(subject == Subject::Runit || least < NOTICED, "{least:?}");
 }
 

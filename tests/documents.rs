@@ -110,3 +110,51 @@ fn every_difference_that_a_test_names_is_written_down() {
         }
     }
 }
+
+/// The rows of the sections about runit, each with its anchor.
+fn rows_about_runit(page: &str) -> Vec<(&str, &str)> {
+    let sections = page.split("\n## ");
+    let about = sections.filter(|section| section.contains("The second column is Debian's"));
+    let rows = about.flat_map(str::lines).filter(|line| line.starts_with("| <a id="));
+    rows.map(|row| (row.split('"').nth(1).unwrap_or_default(), row)).collect()
+}
+
+#[test]
+fn every_difference_from_runit_is_asked_of_runit_too() {
+    let page = read("docs/compatibility.md");
+    let rows = rows_about_runit(&page);
+    assert!(rows.len() > 20, "there are differences");
+    let tests: Vec<String> = fs::read_dir(root("tests"))
+        .unwrap()
+        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap_or_default())
+        .collect();
+    for (anchor, row) in rows {
+        let name = format!("compatibility.md#{anchor}");
+        let is_named = |text: &String| {
+            let mut rests = text.split(&name).skip(1);
+            rests.any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '-'))
+        };
+        let is_asked = tests.iter().any(is_named);
+        let is_excepted = row.ends_with("*(ours only)* |");
+        assert!(is_asked != is_excepted, "{anchor}: no test asks Debian's runit whether it is so");
+    }
+}
+
+#[test]
+fn every_difference_that_a_test_expects_names_its_row() {
+    for entry in fs::read_dir(root("tests")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.ends_with("documents.rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            let differs = [".either(", "party.by_theirs", "== Subject::", "Subject::Runit =>"];
+            let names = |line: &&str| line.contains("compatibility.md#");
+            let is_named = lines[at.saturating_sub(8)..at].iter().any(names);
+            let differs = differs.iter().any(|differs| line.contains(differs));
+            assert!(!differs || is_named, "{}:{}: which row?", path.display(), at + 1);
+        }
+    }
+}

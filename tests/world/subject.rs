@@ -45,8 +45,13 @@ impl Subject {
         }
     }
 
-    /// What is expected of this one.
-    pub fn either<T>(self, Ours(ours): Ours<T>, Theirs(theirs): Theirs<T>) -> T {
+    /// What is expected of this one. Where both are the same there is no difference to name.
+    #[track_caller]
+    pub fn either<T>(self, Ours(ours): Ours<T>, Theirs(theirs): Theirs<T>) -> T
+    where
+        T: PartialEq + std::fmt::Debug,
+    {
+        assert_ne!(ours, theirs, "no difference");
         match self {
             Subject::Ours => ours,
             Subject::Runit => theirs,
