@@ -31,7 +31,9 @@ const EVENTS: usize = 32;
 /// As many dead as are collected at once.
 const BATCH: usize = 64;
 /// What epoll calls the sources that are no service.
-const SOURCE: u64 = 0;
+const SIGNALS: u64 = 0;
+const FAILURES: u64 = 1;
+const CHANGES: u64 = 2;
 
 /// What acts for the core.
 pub struct Hands {
@@ -69,9 +71,9 @@ impl Hands {
         let signals = SignalFd::with_flags(mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let (nursery, failures) = Nursery::open()?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        epoll.add(signals.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, SOURCE))?;
-        epoll.add(failures.0.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, SOURCE))?;
-        let directories = Directories::new(nursery.descriptors(), &epoll, SOURCE);
+        epoll.add(signals.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, SIGNALS))?;
+        epoll.add(failures.0.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, FAILURES))?;
+        let directories = Directories::new(nursery.descriptors(), &epoll, CHANGES);
         let plan = Plan {
             insecure_key: options.has(Flag::InsecureKey),
             startup_files: !options.has(Flag::SkipStartupFiles),
@@ -120,12 +122,23 @@ impl Hands {
                 self.perform(action);
             }
             let sources = self.sleep();
-            self.hear_signals();
-            self.hear_failures();
-            for source in sources {
+            // If we were not let sleep, each source is asked all the same.
+            let speaks = |source| sources.is_empty() || sources.contains(&source);
+            if speaks(SIGNALS) {
+                self.hear_signals();
+            }
+            if speaks(FAILURES) {
+                self.hear_failures();
+            }
+            for &source in &sources {
                 self.hear_services(source);
             }
-            self.hear_changes();
+            self.directories.have_slept();
+            if speaks(CHANGES) {
+                for event in self.directories.hear_changes() {
+                    self.hear(event);
+                }
+            }
         }
     }
 
@@ -139,7 +152,6 @@ impl Hands {
             Some(wait) => EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::MAX),
         };
         let mut events = [EpollEvent::empty(); EVENTS];
-        // If we are not let sleep, each source is asked all the same.
         let count = self.epoll.wait(&mut events, timeout).unwrap_or(0);
         events.iter().take(count).map(EpollEvent::data).collect()
     }
@@ -164,15 +176,17 @@ impl Hands {
     fn reap(&mut self) {
         loop {
             let news: Vec<_> = std::iter::from_fn(processes::next_news).take(BATCH).collect();
-            if news.is_empty() {
-                return;
-            }
+            let count = news.len();
             self.hear_failures();
             for (pid, fate) in news {
                 self.hear(match fate {
                     Fate::Ended(exit) => Event::Exited(pid, exit),
                     Fate::Stopped => Event::Stopped(pid),
                 });
+            }
+            // Whoever dies from here on is told by another signal.
+            if count < BATCH {
+                return;
             }
         }
     }
@@ -288,12 +302,6 @@ impl Hands {
             if !self.directories.are_watched() {
                 self.hear(Event::Changed);
             }
-        }
-    }
-
-    fn hear_changes(&mut self) {
-        for event in self.directories.hear_changes() {
-            self.hear(event);
         }
     }
 

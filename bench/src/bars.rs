@@ -1,4 +1,4 @@
-//! What issue 6 asks for, beside what was measured.
+//! What is asked of ours, beside what was measured.
 
 use crate::figures::{Unit, times};
 use crate::programs;
@@ -63,15 +63,25 @@ fn many(services: usize) -> String {
     if services == 1 { "1 service".to_string() } else { format!("{services} services") }
 }
 
-/// The least of the peers for which that is asked.
+/// The least of the peers for which that is asked, and whose it is.
 fn best_peer(
     samples: &Samples,
     figure: &str,
     services: usize,
     counts: fn(&systems::System) -> bool,
-) -> Option<f64> {
+) -> Option<(f64, &'static str)> {
     let peers = systems::all().iter().filter(|peer| peer.package.is_some() && counts(peer));
-    peers.filter_map(|peer| samples.median(figure, services, peer.name)).min_by(f64::total_cmp)
+    let of = |peer: &&systems::System| {
+        samples.median(figure, services, peer.name).map(|median| (median, peer.name))
+    };
+    peers.filter_map(|peer| of(&peer)).min_by(|(a, _), (b, _)| a.total_cmp(b))
+}
+
+/// A ratio to the least of them.
+fn ratio_to_peer(ours: Option<f64>, peer: Option<(f64, &str)>) -> Option<(f64, String)> {
+    let (median, name) = peer?;
+    let (ratio, of) = ratio(ours, Some(median))?;
+    Some((ratio, format!("{} of {name})", of.trim_end_matches(')'))))
 }
 
 fn times_of_boot_and_stop(samples: &Samples, bars: &mut Vec<Bar>) {
@@ -90,7 +100,7 @@ fn times_of_boot_and_stop(samples: &Samples, bars: &mut Vec<Bar>) {
             let is_supervisor = |peer: &systems::System| peer.told != Told::Command;
             let peer = best_peer(samples, figure, services, is_supervisor);
             let what = format!("boot, {}, {how}: to the fastest supervisor", many(services));
-            at_most(what, 1.0, ratio(ours(figure, services), peer));
+            at_most(what, 1.0, ratio_to_peer(ours(figure, services), peer));
         }
     }
     for services in [100, 500] {
@@ -105,7 +115,7 @@ fn times_of_boot_and_stop(samples: &Samples, bars: &mut Vec<Bar>) {
         let waits = |peer: &systems::System| peer.waits && peer.told != Told::Command;
         let peer = best_peer(samples, "stop", services, waits);
         let what = format!("stop, {}: to the fastest peer that waits", many(services));
-        at_most(what, 1.0, ratio(ours("stop", services), peer));
+        at_most(what, 1.0, ratio_to_peer(ours("stop", services), peer));
     }
     if let Some(measured) = ours("after", 500) {
         let what = "stop, 500 services: after the last one's end".to_string();
@@ -129,8 +139,8 @@ fn memory(samples: &Samples, bars: &mut Vec<Bar>) {
         let what = format!("private memory, {}", many(services));
         bars.push(Bar { what, most, measured, show: bytes, of: String::new() });
         let is_supervisor = |peer: &systems::System| peer.told != Told::Command;
-        if let Some(most) = best_peer(samples, "memory", services, is_supervisor) {
-            let what = format!("private memory, {}: the leanest peer", many(services));
+        if let Some((most, name)) = best_peer(samples, "memory", services, is_supervisor) {
+            let what = format!("private memory, {}: the leanest peer, {name}", many(services));
             bars.push(Bar { what, most, measured, show: bytes, of: String::new() });
         }
     }

@@ -48,9 +48,13 @@ impl Directories {
         self.root_watch.is_some()
     }
 
-    /// What inotify says, each time that we have slept.
-    pub fn hear_changes(&mut self) -> Vec<Event> {
+    /// Time has passed since the directories were looked at.
+    pub fn have_slept(&mut self) {
         self.fresh = ServiceId(self.next);
+    }
+
+    /// What inotify says.
+    pub fn hear_changes(&mut self) -> Vec<Event> {
         let Some(inotify) = &self.inotify else { return Vec::new() };
         let (mut events, mut hurt) = (Vec::new(), Vec::new());
         while let Ok(heard) = inotify.read_events() {
