@@ -5,7 +5,6 @@ use crate::doing::Doing;
 use crate::environment::Container;
 use crate::nested::Lock;
 use crate::notices::Said;
-use crate::processes::Fate;
 use crate::service::{Location, RUN};
 use crate::services::Directories;
 use crate::spawn::{Failures, Nursery, Place, Program, Stream};
@@ -28,12 +27,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// As many sources as are heard of at one wake-up; others come with the next.
 const EVENTS: usize = 32;
-/// As many dead as are collected at once.
-const BATCH: usize = 64;
 /// What epoll calls the sources that are no service.
 const SIGNALS: u64 = 0;
 const FAILURES: u64 = 1;
 const CHANGES: u64 = 2;
+
+mod hear;
 
 /// What acts for the core.
 pub struct Hands {
@@ -156,47 +155,6 @@ impl Hands {
         events.iter().take(count).map(EpollEvent::data).collect()
     }
 
-    fn hear_signals(&mut self) {
-        let mut child_ended = false;
-        while let Ok(Some(info)) = self.signals.read_signal() {
-            let Ok(number) = u8::try_from(info.ssi_signo) else { continue };
-            if i32::from(number) == nix::libc::SIGCHLD {
-                child_ended = true;
-            } else {
-                self.hear(Event::Signal(Signal(number)));
-            }
-        }
-        if child_ended {
-            self.reap();
-        }
-    }
-
-    /// Collect the dead until there is none. What a child wrote before its end is heard before its
-    /// end: it cannot have written it later.
-    fn reap(&mut self) {
-        loop {
-            let news: Vec<_> = std::iter::from_fn(processes::next_news).take(BATCH).collect();
-            let count = news.len();
-            self.hear_failures();
-            for (pid, fate) in news {
-                self.hear(match fate {
-                    Fate::Ended(exit) => Event::Exited(pid, exit),
-                    Fate::Stopped => Event::Stopped(pid),
-                });
-            }
-            // Whoever dies from here on is told by another signal.
-            if count < BATCH {
-                return;
-            }
-        }
-    }
-
-    fn hear_failures(&mut self) {
-        while let Some((pid, deed, errno)) = self.failures.next() {
-            self.hear(Event::ExecFailed(pid, deed, errno));
-        }
-    }
-
     fn perform(&mut self, action: Action) {
         match action {
             Action::LoadEnvironment => {
@@ -291,17 +249,6 @@ impl Hands {
         let Some(status) = self.core.status(id, self.now(), UnixTime(wall)) else { return };
         if let Some(event) = self.directories.publish(id, &status, &self.epoll) {
             self.hear(event);
-        }
-    }
-
-    fn hear_services(&mut self, token: u64) {
-        let Some(number) = token.checked_sub(services::FIRST) else { return };
-        let id = ServiceId(u32::try_from(number).unwrap_or(u32::MAX));
-        for event in self.directories.read(id) {
-            self.hear(event);
-            if !self.directories.are_watched() {
-                self.hear(Event::Changed);
-            }
         }
     }
 

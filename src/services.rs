@@ -13,6 +13,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use nix::unistd::pipe2;
 use rustix::fs::{Access, FileType, Stat, access, stat};
 use rustix::io::Errno;
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -39,6 +40,8 @@ pub struct Directories {
     next: u32,
     /// From this number on they have been found since we slept: no need to look again already.
     fresh: ServiceId,
+    /// The one that was seen last to have no `control/`, since we slept: a verb asks twice.
+    plain: Cell<Option<ServiceId>>,
     inotify: Option<Inotify>,
     root_watch: Option<WatchDescriptor>,
     /// It is the service directory that is watched, not the one it would appear in.
@@ -61,6 +64,7 @@ impl Directories {
             known: Vec::new(),
             next: 0,
             fresh: ServiceId(0),
+            plain: Cell::new(None),
             inotify: Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok(),
             root_watch: None,
             root_is_there: false,
@@ -284,7 +288,12 @@ impl Directories {
         match program {
             Program::Run => self.get(id).is_some(),
             Program::Finish(..) => may(&[b"finish"], Access::READ_OK),
-            Program::Control(letter) => may(&[b"control/", &[letter]], Access::EXEC_OK),
+            Program::Control(letter) => {
+                if self.plain.get() != Some(id) && !may(&[b"control"], Access::EXISTS) {
+                    self.plain.set(Some(id));
+                }
+                self.plain.get() != Some(id) && may(&[b"control/", &[letter]], Access::EXEC_OK)
+            }
         }
     }
 

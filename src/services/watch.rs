@@ -51,6 +51,7 @@ impl Directories {
     /// Time has passed since the directories were looked at.
     pub fn have_slept(&mut self) {
         self.fresh = ServiceId(self.next);
+        self.plain.set(None);
     }
 
     /// What inotify says.
