@@ -29,7 +29,7 @@ histories: ## two million random lives of a container; HISTORIES=n, FROM=seed
 	HISTORIES=$${HISTORIES:-2000000} cargo test --package logic --test histories -- \
 		--nocapture
 
-exhausted: ## a minute: every state of the core in small worlds, and in larger ones
+exhausted: ## half a minute: every state of the core in small worlds, and in larger ones
 	cargo test --package logic --test exhausted -- --include-ignored --nocapture --test-threads 1
 
 mutants: ## half an hour: the core broken in 800 places; which of them no test sees

@@ -92,7 +92,8 @@ impl Location<'_> {
     /// Its path, or that of a file in it whose name is in pieces, for a question to the kernel.
     ///
     /// It is put together on the stack: services are started one after the other, and each page of
-    /// the heap that is written between two forks is copied.
+    /// the heap that is written between two forks is copied. (No NUL is in it: its pieces are names
+    /// of files, and values of variables.)
     pub fn ask<T>(self, file: &[&[u8]], question: impl FnOnce(&CStr) -> T) -> T {
         let directory = if self.is_log { b"/log/".as_slice() } else { b"/" };
         let root = self.root.as_os_str().as_encoded_bytes();

@@ -39,7 +39,7 @@ pub struct Directories {
     known: Table,
     next: u32,
     /// From this number on they have been found since we slept: no need to look again already.
-    fresh: ServiceId,
+    found_now: ServiceId,
     /// The one that was seen last to have no `control/`, since we slept: a verb asks twice.
     plain: Cell<Option<ServiceId>>,
     inotify: Option<Inotify>,
@@ -63,7 +63,7 @@ impl Directories {
             root: PathBuf::new(),
             known: Vec::new(),
             next: 0,
-            fresh: ServiceId(0),
+            found_now: ServiceId(0),
             plain: Cell::new(None),
             inotify: Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok(),
             root_watch: None,
@@ -103,7 +103,7 @@ impl Directories {
     /// directory makes `log` in it a moment later.
     pub fn look_for_log(&mut self, id: ServiceId) -> Option<Event> {
         let known = self.get(id)?;
-        if known.kin != Kin::None || known.is_gone || id >= self.fresh {
+        if known.kin != Kin::None || known.is_gone || id >= self.found_now {
             return None;
         }
         let log = self.add_log(id)?;

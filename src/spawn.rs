@@ -28,8 +28,8 @@ mod child;
 mod invocation;
 
 pub use ask::{ask, until};
-use child::Birth;
-use invocation::Invocation;
+use child::Surroundings;
+use invocation::{Variables, Words};
 
 /// Where a program is looked for when the environment has no PATH: Docker's own default.
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -100,13 +100,18 @@ impl<'a> Program<'a> {
 }
 
 impl Program<'_> {
+    /// Where it is looked for, if its name has no slash.
+    fn path(&self) -> &[u8] {
+        self.environment.get(b"PATH").unwrap_or(DEFAULT_PATH)
+    }
+
     /// The files it may be, in the order they are tried.
     fn candidates(&self) -> Vec<PathBuf> {
         let name = self.words.first().map_or(&b""[..], Vec::as_slice);
         if name.contains(&b'/') {
             return vec![path(name).to_path_buf()];
         }
-        let along = self.environment.get(b"PATH").unwrap_or(DEFAULT_PATH);
+        let along = self.path();
         // An empty entry means the working directory, as in every shell.
         let in_directory = |entry: &[u8]| match entry {
             b"" => Path::new(".").join(path(name)),
@@ -159,9 +164,9 @@ fn head(file: &Path) -> Vec<u8> {
 }
 
 /// Try one file after the other, as execvp(3) does, until one becomes the program.
-fn first_that_runs<File: ?Sized>(
-    candidates: impl Iterator<Item = impl AsRef<File>>,
-    run: impl Fn(&File) -> Failure,
+fn first_that_runs<Name: ?Sized>(
+    candidates: impl Iterator<Item = impl AsRef<Name>>,
+    run: impl Fn(&Name) -> Failure,
 ) -> Failure {
     let mut worst = Failure::ENOENT;
     for candidate in candidates {
@@ -208,8 +213,10 @@ pub struct Nursery {
     /// How many descriptors we may have, and how many our children shall be told.
     limits: (u64, Option<(u64, u64)>),
     /// What was started last: hundreds of services are started alike.
-    last: RefCell<Option<Invocation>>,
-    /// The signals we ignore, or were born ignoring, a bit each: children shall not.
+    words: RefCell<Option<Words>>,
+    variables: RefCell<Option<Variables>>,
+    /// The signals that are still to go back to their default before the first birth, a bit each:
+    /// those we ignore, or were born ignoring.
     ignored: Cell<u64>,
 }
 
@@ -229,7 +236,8 @@ impl Nursery {
             failures: write,
             null,
             limits: raise_limits(),
-            last: RefCell::new(None),
+            words: RefCell::default(),
+            variables: RefCell::default(),
             ignored: Cell::new(ignored()),
         };
         Ok((nursery, Failures(File::from(read))))
@@ -245,84 +253,84 @@ impl Nursery {
     /// # Errors
     /// No process could be made, or a word holds a NUL.
     pub fn start(&self, program: &Program<'_>) -> Result<Pid, Errno> {
-        let invocation = self.invocation(program).ok_or(Errno(Failure::EINVAL as i32))?;
+        let unfit = || Errno(Failure::EINVAL as i32);
+        let words = recall(&self.words, |words| words.are_of(program), || Words::of(program));
+        let variables = recall(
+            &self.variables,
+            |variables| variables.are_of(program.environment),
+            || Variables::of(program.environment),
+        );
+        let (words, variables) = (words.ok_or_else(unfit)?, variables.ok_or_else(unfit)?);
+        let fork = |directory: Option<&CStr>| {
+            self.fork(&self.around(program, directory), &words, &variables)
+        };
         match program.directory {
-            None => self.fork(&self.birth(program, None), &invocation),
-            Some(at) => {
-                at.ask(&[], |path| self.fork(&self.birth(program, Some(path)), &invocation))
-            }
+            None => fork(None),
+            Some(at) => at.ask(&[], |path| fork(Some(path))),
         }
     }
 
     // The one exception to the rule: a fork, and what its child does until it is another program.
     //
     // Services are born in hundreds, and each page that a child writes is copied for it, and each
-    // page of our program that it needs is a page fault. So it is clone(2) itself, and so on: the
-    // C library's fork() writes six pages, which only programs with threads need.
+    // page of our program that it needs is a page fault. So it is clone(2) itself, without flags:
+    // the C library's fork() writes six pages more, which only programs with threads need.
     #[allow(unsafe_code)]
-    fn fork(&self, birth: &Birth<'_>, invocation: &Invocation) -> Result<Pid, Errno> {
-        let ignored = self.ignored.get();
-        let (words, variables) = invocation.vectors();
+    fn fork(
+        &self,
+        surroundings: &Surroundings<'_>,
+        words: &Words,
+        variables: &Variables,
+    ) -> Result<Pid, Errno> {
+        const { assert!(!cfg!(target_arch = "s390x"), "clone(2) takes its flags second there") };
+        let none = 0_usize;
         let no_signals = 0_u64;
         // SAFETY: we have one thread, so the child may do what a process may: no lock is held by a
-        // thread that the fork left behind. The pointers are to what `invocation` and we hold, in
-        // the form that the calls take. signal() only ever sets the default, of signals that we
-        // block, and _exit() ends the child without running what belongs to the parent.
+        // thread that the fork left behind. The C library still takes it for its parent, so it must
+        // neither raise() nor abort(): it allocates in `by_shell` only. The pointers are to what
+        // `words` and `variables` hold, in the form that the calls take; each argument of syscall()
+        // is as wide as a register. signal() only ever sets the default, of signals that we block,
+        // and _exit() ends the child without running what belongs to the parent.
         unsafe {
-            if ignored != 0 {
-                for signal in (1..=64).filter(|signal| ignored >> (signal - 1) & 1 == 1) {
-                    libc::signal(signal, libc::SIG_DFL);
-                }
-                self.ignored.set(0);
+            let ignored = self.ignored.take();
+            for signal in (1..=64).filter(|signal| ignored >> (signal - 1) & 1 == 1) {
+                libc::signal(signal, libc::SIG_DFL);
             }
-            match libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) {
-                -1 => Err(Errno(Failure::last_raw())),
-                0 => {
-                    let (deed, failure) = match birth.settle() {
-                        Err(failed) => failed,
-                        Ok(()) => {
-                            // We block all signals to read them from a descriptor; a program that
-                            // inherited the mask would be deaf to TERM. dash clears it for what it
-                            // forks, bash does not.
-                            libc::syscall(
-                                libc::SYS_rt_sigprocmask,
-                                libc::SIG_SETMASK,
-                                &raw const no_signals,
-                                0,
-                                size_of_val(&no_signals),
-                            );
-                            (
-                                Deed::Exec,
-                                first_that_runs(invocation.candidates(), |file| {
-                                    libc::execve(file.as_ptr(), words, variables);
-                                    birth.by_shell(file, invocation, Failure::last())
-                                }),
-                            )
-                        }
-                    };
-                    libc::_exit(self.report(deed, failure))
-                }
-                pid => Ok(Pid(i32::try_from(pid).unwrap_or(i32::MAX))),
+            let execute = |file: &CStr| {
+                libc::execve(file.as_ptr(), words.addresses(), variables.addresses());
+                surroundings.by_shell(file, words, variables, Failure::last())
+            };
+            let (clone, child_ended) = (libc::SYS_clone, libc::c_long::from(libc::SIGCHLD));
+            let pid = libc::syscall(clone, child_ended, none, none, none, none);
+            if pid == -1 {
+                return Err(Errno(Failure::last_raw()));
             }
+            if pid > 0 {
+                return Ok(Pid(i32::try_from(pid).unwrap_or(i32::MAX)));
+            }
+            if let Err((deed, failure)) = surroundings.settle() {
+                libc::_exit(self.report(deed, failure));
+            }
+            // We block all signals to read them from a descriptor; a program that inherited the
+            // mask would be deaf to TERM. dash clears it for what it forks, bash does not.
+            let (change, how) = (libc::SYS_rt_sigprocmask, libc::c_long::from(libc::SIG_SETMASK));
+            libc::syscall(change, how, &raw const no_signals, none, size_of_val(&no_signals));
+            libc::_exit(self.report(Deed::Exec, first_that_runs(words.candidates(), execute)))
         }
     }
 
-    /// How execve(2) takes the program.
-    fn invocation(&self, program: &Program<'_>) -> Option<Ref<'_, Invocation>> {
-        if !self.last.borrow().as_ref().is_some_and(|last| last.is_of(program)) {
-            *self.last.borrow_mut() = Invocation::of(program);
-        }
-        Ref::filter_map(self.last.borrow(), Option::as_ref).ok()
-    }
-
-    fn birth<'a>(&'a self, program: &Program<'a>, directory: Option<&'a CStr>) -> Birth<'a> {
-        Birth {
+    fn around<'a>(
+        &'a self,
+        program: &Program<'a>,
+        directory: Option<&'a CStr>,
+    ) -> Surroundings<'a> {
+        Surroundings {
             limits: self.limits.1,
             directory,
             input: self.descriptor(program.input),
             output: self.descriptor(program.output),
             place: program.place,
-            by_shell: program.by_shell,
+            shell: program.by_shell,
         }
     }
 
@@ -336,14 +344,27 @@ impl Nursery {
 
     /// In the child: tell PID 1 what failed. The status to end with.
     fn report(&self, deed: Deed, failure: Failure) -> i32 {
-        let mut record = Vec::with_capacity(RECORD_BYTES);
-        record.extend_from_slice(&getpid().as_raw().to_ne_bytes());
-        record.extend_from_slice(&(deed as u32).to_ne_bytes());
-        record.extend_from_slice(&(failure as i32).to_ne_bytes());
+        let mut record = [0; RECORD_BYTES];
+        let numbers = [getpid().as_raw(), deed as i32, failure as i32];
+        for (room, number) in record.chunks_exact_mut(4).zip(numbers) {
+            room.copy_from_slice(&number.to_ne_bytes());
+        }
         // Nobody is left to hear of a failure here; the status says enough.
         let _ = nix::unistd::write(self.failures.as_fd(), &record);
         i32::from(Errno(failure as i32).status())
     }
+}
+
+/// What was made last, if it serves again; else a new one. Nothing is written where it serves.
+fn recall<T>(
+    last: &RefCell<Option<T>>,
+    serves: impl FnOnce(&T) -> bool,
+    make: impl FnOnce() -> Option<T>,
+) -> Option<Ref<'_, T>> {
+    if !last.borrow().as_ref().is_some_and(serves) {
+        *last.borrow_mut() = make();
+    }
+    Ref::filter_map(last.borrow(), Option::as_ref).ok()
 }
 
 impl Failures {
@@ -371,5 +392,9 @@ fn raise_limits() -> (u64, Option<(u64, u64)>) {
 /// SIGPIPE, which Rust's start-up ignores, and what we were born ignoring. Where /proc is missing
 /// nobody can tell: all that may be ignored.
 fn ignored() -> u64 {
-    crate::processes::ignored("self").unwrap_or(u64::MAX) | 1 << (libc::SIGPIPE - 1)
+    let bit = |signal: i32| 1_u64 << (signal - 1);
+    // Rust handles these two, to say where a stack ends.
+    let handled = bit(libc::SIGSEGV) | bit(libc::SIGBUS);
+    let mask = crate::processes::ignored("self").unwrap_or(!handled);
+    mask | bit(libc::SIGPIPE)
 }

@@ -148,7 +148,10 @@ fn sv_takes_a_run_of_the_same_second_for_the_new_one() {
 #[test]
 fn sv_runs_out_of_time_for_a_service_that_dies_at_once() {
     let it = with_web("exit 1");
-    it.until(|it| it.sv_output("-w 1 start web").code == 1);
+    it.until(|it| {
+        let out = it.sv_output("-w 1 start web");
+        out.code == 1 && out.stdout.starts_with("timeout: ")
+    });
 }
 
 /// See compatibility.md#sv-check.

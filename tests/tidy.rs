@@ -76,9 +76,12 @@ fn logic_reaches_no_system() {
 
 #[test]
 fn only_spawn_starts_processes() {
-    let births = places("src", &["fork()", "Command::new", "posix_spawn", "execve("]);
+    let words = ["fork()", "libc::syscall", "Command::new", "posix_spawn", "execve("];
+    let births = places("src", &words);
     assert!(!births.is_empty());
     assert_eq!(elsewhere(births, "/src/spawn"), [""; 0]);
+    let forks = places("src", &["SYS_clone", "fork()"]);
+    assert_eq!(forks.len(), 1, "{forks:#?}");
 }
 
 #[test]

@@ -55,8 +55,13 @@ fn number(value: f64) -> String {
 
 /// A ratio of two medians, and the two, if both are there.
 fn ratio(one: Option<f64>, other: Option<f64>) -> Option<(f64, String)> {
+    ratio_to(one, other, "")
+}
+
+/// The same; the other is that of somebody.
+fn ratio_to(one: Option<f64>, other: Option<f64>, of: &str) -> Option<(f64, String)> {
     let (one, other) = (one?, other.filter(|&other| other > 0.0)?);
-    Some((one / other, format!(" ({} to {})", time(one), time(other))))
+    Some((one / other, format!(" ({} to {}{of})", time(one), time(other))))
 }
 
 fn many(services: usize) -> String {
@@ -71,17 +76,16 @@ fn best_peer(
     counts: fn(&systems::System) -> bool,
 ) -> Option<(f64, &'static str)> {
     let peers = systems::all().iter().filter(|peer| peer.package.is_some() && counts(peer));
-    let of = |peer: &&systems::System| {
+    let medians = peers.filter_map(|peer| {
         samples.median(figure, services, peer.name).map(|median| (median, peer.name))
-    };
-    peers.filter_map(|peer| of(&peer)).min_by(|(a, _), (b, _)| a.total_cmp(b))
+    });
+    medians.min_by(|(a, _), (b, _)| a.total_cmp(b))
 }
 
 /// A ratio to the least of them.
 fn ratio_to_peer(ours: Option<f64>, peer: Option<(f64, &str)>) -> Option<(f64, String)> {
     let (median, name) = peer?;
-    let (ratio, of) = ratio(ours, Some(median))?;
-    Some((ratio, format!("{} of {name})", of.trim_end_matches(')'))))
+    ratio_to(ours, Some(median), &format!(" of {name}"))
 }
 
 fn times_of_boot_and_stop(samples: &Samples, bars: &mut Vec<Bar>) {

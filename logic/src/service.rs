@@ -74,7 +74,7 @@ pub struct Service {
     pub fresh: bool,
     /// It is a log service, and has no scripts in `control/`.
     pub is_log: bool,
-    /// A startup script started it.
+    /// A startup script started it. (It is here because here is room for it.)
     pub is_early: bool,
     /// How often in a row `run` ended at once with status 0.
     quick_ends: u8,

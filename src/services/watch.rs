@@ -50,7 +50,7 @@ impl Directories {
 
     /// Time has passed since the directories were looked at.
     pub fn have_slept(&mut self) {
-        self.fresh = ServiceId(self.next);
+        self.found_now = ServiceId(self.next);
         self.plain.set(None);
     }
 

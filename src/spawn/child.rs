@@ -1,6 +1,6 @@
 //! What a new process does before it is the program.
 
-use super::{Invocation, Place, head};
+use super::{Place, Variables, Words, head};
 use logic::exec::{Deed, is_text};
 use nix::errno::Errno as Failure;
 use nix::sys::resource::{Resource, setrlimit};
@@ -8,22 +8,23 @@ use nix::unistd::{execve, getpid, setpgid, tcsetpgrp};
 use rustix::io::Errno;
 use rustix::process::{chdir, setsid};
 use rustix::stdio::{dup2_stdin, dup2_stdout};
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, OsStr};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// What it is born into.
-pub(super) struct Birth<'a> {
+pub(super) struct Surroundings<'a> {
     pub limits: Option<(u64, u64)>,
     pub directory: Option<&'a CStr>,
     pub input: Option<BorrowedFd<'a>>,
     pub output: Option<BorrowedFd<'a>>,
     pub place: Place,
-    pub by_shell: bool,
+    /// Text without a `#!` line goes to the shell.
+    pub shell: bool,
 }
 
-impl Birth<'_> {
+impl Surroundings<'_> {
     /// Settle there. What goes wrong, and where.
     pub(super) fn settle(&self) -> Result<(), (Deed, Failure)> {
         let failed = |deed| move |errno: Errno| (deed, Failure::from_raw(errno.raw_os_error()));
@@ -53,17 +54,16 @@ impl Birth<'_> {
     pub(super) fn by_shell(
         &self,
         file: &CStr,
-        invocation: &Invocation,
+        words: &Words,
+        variables: &Variables,
         failure: Failure,
     ) -> Failure {
         let path = Path::new(OsStr::from_bytes(file.to_bytes()));
-        if failure != Failure::ENOEXEC || !self.by_shell || !is_text(&head(path)) {
+        if failure != Failure::ENOEXEC || !self.shell || !is_text(&head(path)) {
             return failure;
         }
-        let (words, variables) = invocation.strings();
-        let words: Vec<&CStr> =
-            [c"/bin/sh", file].into_iter().chain(words.iter().map(CString::as_c_str)).collect();
-        let Err(failure) = execve(c"/bin/sh", &words, variables);
+        let words: Vec<&CStr> = [c"/bin/sh", file].into_iter().chain(words.arguments()).collect();
+        let Err(failure) = execve(c"/bin/sh", &words, variables.strings());
         failure
     }
 }

@@ -8,15 +8,6 @@ use std::iter::once;
 use std::os::unix::ffi::OsStrExt;
 use std::ptr::null;
 
-/// The files it may be, its words, and its environment.
-pub(super) struct Invocation {
-    program: Vec<Vec<u8>>,
-    environment: Environment,
-    candidates: Box<[CString]>,
-    words: Strings,
-    variables: Strings,
-}
-
 /// Strings, and the list of their addresses that ends with null.
 struct Strings {
     strings: Box<[CString]>,
@@ -24,6 +15,7 @@ struct Strings {
 }
 
 impl Strings {
+    /// None where one of them holds a NUL.
     fn new(strings: impl Iterator<Item = Vec<u8>>) -> Option<Strings> {
         let strings: Box<[CString]> = strings.map(CString::new).collect::<Result<_, _>>().ok()?;
         let addresses = strings.iter().map(|string| string.as_ptr()).chain(once(null())).collect();
@@ -31,38 +23,75 @@ impl Strings {
     }
 }
 
-impl Invocation {
-    /// Of this program; none where a word or a variable holds a NUL.
-    pub(super) fn of(program: &Program<'_>) -> Option<Invocation> {
+/// The words of a program, and the files that it may be.
+pub(super) struct Words {
+    words: Vec<Vec<u8>>,
+    /// Where it was looked for.
+    path: Vec<u8>,
+    candidates: Box<[CString]>,
+    strings: Strings,
+}
+
+/// An environment.
+pub(super) struct Variables {
+    environment: Environment,
+    strings: Strings,
+}
+
+impl Words {
+    /// None where a word holds a NUL.
+    pub(super) fn of(program: &Program<'_>) -> Option<Words> {
         let candidates = program.candidates().into_iter();
         let candidates = candidates.map(|file| CString::new(file.as_os_str().as_bytes()));
-        let variables = program.environment.iter();
-        Some(Invocation {
-            program: program.words.to_vec(),
-            environment: program.environment.clone(),
+        Some(Words {
+            words: program.words.to_vec(),
+            path: program.path().to_vec(),
             candidates: candidates.collect::<Result<_, _>>().ok()?,
-            words: Strings::new(program.words.iter().cloned())?,
-            variables: Strings::new(variables.map(|(name, value)| [name, b"=", value].concat()))?,
+            strings: Strings::new(program.words.iter().cloned())?,
         })
     }
 
-    /// Whether it is of this program as well.
-    pub(super) fn is_of(&self, program: &Program<'_>) -> bool {
-        self.program == program.words && self.environment == *program.environment
+    /// Whether they are those of this program too.
+    pub(super) fn are_of(&self, program: &Program<'_>) -> bool {
+        self.words == program.words && self.path == program.path()
     }
 
-    /// The files it may be.
+    /// The files it may be, in the order they are tried.
     pub(super) fn candidates(&self) -> impl Iterator<Item = &CStr> {
         self.candidates.iter().map(CString::as_c_str)
     }
 
-    /// The words and the variables, as execve(2) has them.
-    pub(super) fn vectors(&self) -> (*const *const c_char, *const *const c_char) {
-        (self.words.addresses.as_ptr(), self.variables.addresses.as_ptr())
+    /// As execve(2) has them.
+    pub(super) fn addresses(&self) -> *const *const c_char {
+        self.strings.addresses.as_ptr()
     }
 
-    /// The words behind the program's name, and the variables.
-    pub(super) fn strings(&self) -> (&[CString], &[CString]) {
-        (self.words.strings.get(1..).unwrap_or_default(), &self.variables.strings)
+    /// Those behind the program's name.
+    pub(super) fn arguments(&self) -> impl Iterator<Item = &CStr> {
+        self.strings.strings.iter().skip(1).map(CString::as_c_str)
+    }
+}
+
+impl Variables {
+    /// None where a variable holds a NUL.
+    pub(super) fn of(environment: &Environment) -> Option<Variables> {
+        let pairs = environment.iter();
+        let strings = Strings::new(pairs.map(|(name, value)| [name, b"=", value].concat()))?;
+        Some(Variables { environment: environment.clone(), strings })
+    }
+
+    /// Whether they are this environment.
+    pub(super) fn are_of(&self, environment: &Environment) -> bool {
+        self.environment == *environment
+    }
+
+    /// As execve(2) has them.
+    pub(super) fn addresses(&self) -> *const *const c_char {
+        self.strings.addresses.as_ptr()
+    }
+
+    /// Each of them.
+    pub(super) fn strings(&self) -> &[CString] {
+        &self.strings.strings
     }
 }

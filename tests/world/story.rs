@@ -33,7 +33,9 @@ impl Party {
         std::thread::scope(|threads| {
             for party in Party::all() {
                 let tell = &tell;
-                threads.spawn(move || tell(party));
+                // Whom it is told to is said where it fails.
+                let named = std::thread::Builder::new().name(format!("{party:?}"));
+                named.spawn_scoped(threads, move || tell(party)).unwrap();
             }
         });
     }

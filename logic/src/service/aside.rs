@@ -1,4 +1,4 @@
-//! What few services have at a time, and none that just runs.
+//! What few services have at a time.
 
 use crate::ending::Ending;
 use crate::exec::{Deed as Birth, Errno};
@@ -8,7 +8,7 @@ use crate::words::{Exit, Kept, Pid};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Said(pub(super) [Option<(Birth, Errno)>; 3]);
 
-/// What few services have at a time, and none that just runs.
+/// What few services have at a time, and one that has just been started has not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Aside {
     /// A script of `control/`, and its letter: what it may do instead of us.
@@ -18,7 +18,7 @@ pub(super) struct Aside {
     pub(super) ending: Ending,
     /// How `run` ended, until the service is down.
     pub(super) ended: Option<(Exit, Pid)>,
-    /// When that would not have been too soon, if it was.
+    /// It ended too soon, and untold: if it is down before this moment, it has to rest.
     pub(super) rested: Option<Kept>,
     pub(super) said: Said,
 }

@@ -132,7 +132,8 @@ impl Service {
         self.aside.change(|aside| {
             aside.ended = Some((exit, pid));
             aside.rested = rested;
-            if let (false, Said([run, ..])) = (failed, &mut aside.said) {
+            let Said([run, ..]) = &mut aside.said;
+            if !failed {
                 *run = None;
             }
         });
