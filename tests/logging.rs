@@ -4,7 +4,7 @@
 mod world;
 
 use std::time::Duration;
-use world::{Container, Live, Need, Subject};
+use world::{Container, Live, Need, Ours, Subject, Theirs};
 
 /// A service that stays.
 const STAYS: &str = "exec sleep 1000";
@@ -112,6 +112,24 @@ fn a_logger_that_ends_again_and_again_costs_the_service_nothing() {
         it.until(|it| lines(it, "/log") > 100);
         assert_eq!(it.service_pid("web"), pid);
         assert!(!it.exists("/trouble"));
+    }
+}
+
+#[test]
+fn a_logger_that_is_added_later_has_all_from_the_next_run_on() {
+    for subject in Subject::BOTH {
+        let it = subject.container().service("web", "echo on; exec sleep 1000").boot();
+        it.until_is("run", "web");
+        it.sh("mkdir /new; printf '#!/bin/sh\nexec cat >>/log\n' >/new/run; chmod +x /new/run");
+        it.sh("mv /new /etc/service/web/log");
+        it.until_settled("web");
+        let pid = it.service_pid("web");
+        it.sv("term web");
+        it.until(|it| it.sv("status web").starts_with("run: ") && it.service_pid("web") != pid);
+        // See compatibility.md#late-log.
+        it.until(|it| lines(it, "/log") == subject.either(Ours(1), Theirs(0)));
+        let log = it.sv("status web").contains("; run: log: ");
+        assert_eq!(log, subject.either(Ours(true), Theirs(false)));
     }
 }
 
