@@ -72,7 +72,7 @@ impl Service {
         let Aside { control, ended, .. } = self.aside.get();
         let program = match (control, ended) {
             (Some((control, letter)), _) if control == pid => Program::Control(letter),
-            (_, Some((exit, run))) if self.state == State::Finish => Program::Finish(exit, run),
+            (_, Some((exit, run))) => Program::Finish(exit, run),
             _ => {
                 self.exec_failed = true;
                 Program::Run

@@ -104,6 +104,17 @@ fn a_service_that_dies_young_rests_for_a_second() {
 }
 
 #[test]
+fn a_finish_that_ends_when_a_second_is_over_leaves_nothing_to_rest() {
+    let mut world = World::up();
+    world.finish = true;
+    world.wait(400);
+    world.ends(100, Exit::Code(1));
+    world.wait(600);
+    world.ends(101, Exit::Code(0));
+    assert_eq!(world.starts(), 2);
+}
+
+#[test]
 fn one_that_was_told_to_end_needs_no_rest() {
     let mut world = World::up();
     world.verb(b't');
@@ -427,7 +438,7 @@ fn a_run_that_fails_or_lasts_or_was_told_to_end_does_not_daemonize() {
             world.wait(lasts);
             verbs.iter().for_each(|&byte| world.verb(byte));
             world.ends(pid, exit);
-            world.wait(1000);
+            world.wait(1000 - lasts);
         }
         assert!(!world.did(Step::Daemonizes), "{exit} after {lasts} ms, told {verbs:?}");
     }
