@@ -49,6 +49,9 @@ const NOTHING: Bounds = Bounds {
 /// More than this would not fit into memory: some two thousand bytes each.
 const MOST: usize = 4_000_000;
 
+/// Where the number of states of each world stands, so that none gets lost unnoticed.
+const PROOF: &str = include_str!("../../../docs/proof.md");
+
 fn holds(name: &str, bounds: &Bounds) {
     let found = exhaust(bounds, MOST);
     let Found { states, transitions, depth, ends, longest_stop, took, .. } = found;
@@ -59,6 +62,13 @@ fn holds(name: &str, bounds: &Bounds) {
     );
     assert!(found.whole, "{name}: too large to be exhausted");
     assert!(found.ends > 0, "{name}: no end is reached");
+    let told = PROOF.contains(&format!("| {} |", in_thousands(states)));
+    assert!(told, "{name}: docs/proof.md tells of another number of states than {states}");
+}
+
+fn in_thousands(number: usize) -> String {
+    let (rest, last) = (number / 1000, number % 1000);
+    if rest == 0 { last.to_string() } else { format!("{},{last:03}", in_thousands(rest)) }
 }
 
 #[test]
