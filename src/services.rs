@@ -3,7 +3,7 @@
 use crate::doing::Doing;
 use crate::say;
 use crate::service::{Directory, Identity, Kin, Location, Name};
-use crate::supervise::{Elsewhere, Supervise};
+use crate::supervise::{Elsewhere, Life, Supervise};
 use logic::contract::{Event, Program, ServiceId, Shape};
 use logic::status::Status;
 use logic::verbs::Verb;
@@ -149,14 +149,16 @@ impl Directories {
         // A log service before its service: whoever may ask the one finds the other.
         let all: Vec<ServiceId> = self.known.iter().rev().map(|known| known.id).collect();
         for &id in &all {
-            self.open_one(id, epoll);
+            self.open_one(id, Life::Earlier, epoll);
         }
         all
     }
 
-    fn open_one(&mut self, id: ServiceId, epoll: &Epoll) {
+    /// What of `supervise/` is there already comes from that life.
+    fn open_one(&mut self, id: ServiceId, life: Life, epoll: &Epoll) {
         let Some((path, name)) = self.at(id).map(|at| (at.path(), at.name())) else { return };
-        let opened = Supervise::open(&path, &name, &mut self.elsewhere).and_then(|supervise| {
+        let opened = Supervise::open(&path, &name, life, &mut self.elsewhere);
+        let opened = opened.and_then(|supervise| {
             let event = EpollEvent::new(EpollFlags::EPOLLIN, FIRST + u64::from(id.0));
             let added = epoll.add(supervise.control().as_fd(), event);
             added.doing("wait for", &supervise.directory(&path)).map(|()| supervise)
@@ -189,7 +191,7 @@ impl Directories {
             return None;
         }
         if self.get(id)?.supervise.is_none() {
-            self.open_one(id, epoll);
+            self.open_one(id, Life::Earlier, epoll);
         }
         let path = self.at(id)?.path();
         let error = self.get(id)?.supervise.as_ref()?.publish(&path, status).err()?;
@@ -215,9 +217,10 @@ impl Directories {
         }
         if let Some(directory) = self.get_mut(id) {
             directory.supervise = None;
-            directory.watch = None;
+            let watch = directory.watch.take();
+            self.unwatch(watch);
         }
-        self.open_one(id, epoll);
+        self.open_one(id, Life::This, epoll);
     }
 
     /// Whether the directory that was found is where it was, and no other in its place.
@@ -240,10 +243,7 @@ impl Directories {
     pub fn forget(&mut self, id: ServiceId) -> bool {
         let Some(at) = self.position(id) else { return false };
         let directory = self.known.remove(at);
-        if let (Some(inotify), Some(watch)) = (&self.inotify, directory.watch) {
-            // The directory may be gone, and the watch with it.
-            let _ = inotify.rm_watch(watch);
-        }
+        self.unwatch(directory.watch);
         self.waiting
     }
 

@@ -1,6 +1,5 @@
-//! `supervise/`: what `sv` sees of a service, and how it speaks to us. The files and their bytes
-//! are
-//! runit's (runsv(8)), so that any `sv` will do.
+//! `supervise/`: what `sv` sees of a service, and how it speaks to us. The files, and their bytes,
+//! are those of runit (runsv(8)), so that any `sv` will do.
 //!
 //! It stands in the service directory, or where the link of that name leads. Where that cannot be
 //! written, it stands below a directory of our own in the first place that can.
@@ -13,6 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
@@ -38,32 +38,46 @@ pub struct Supervise {
     _lock: Option<Flock<File>>,
 }
 
+/// Whose life what is shown of a service tells of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// That of a container that ended: it is true no more.
+    Earlier,
+    /// Ours.
+    This,
+}
+
 impl Supervise {
-    /// Make what is missing of `supervise/`, and hold it.
+    /// Make what is missing of `supervise/`, and hold it. What is there comes from that life.
     ///
     /// # Errors
     /// Neither the service directory nor any other place can be written.
-    pub fn open(service: &Path, name: &str, elsewhere: &mut Elsewhere) -> Result<Supervise, Error> {
+    pub fn open(
+        service: &Path,
+        name: &str,
+        life: Life,
+        elsewhere: &mut Elsewhere,
+    ) -> Result<Supervise, Error> {
         let inside = inside(service, "supervise");
-        match Supervise::open_in(&inside) {
+        match Supervise::open_in(&inside, life) {
             Ok(supervise) => Ok(supervise),
             Err(error) => {
                 let Some(other) = elsewhere.place(name) else { return Err(error) };
                 make_directory(&other).doing("make", &other)?;
-                let supervise = Supervise::open_in(&other)?;
+                let supervise = Supervise::open_in(&other, life)?;
                 Ok(Supervise { elsewhere: Some(Box::new(other)), ..supervise })
             }
         }
     }
 
-    fn open_in(directory: &Path) -> Result<Supervise, Error> {
+    fn open_in(directory: &Path, life: Life) -> Result<Supervise, Error> {
         let (control, ok) = (inside(directory, "control"), inside(directory, "ok"));
         // Where the directory is new nothing has to be looked at: boots are quick.
         let is_new = fs::DirBuilder::new().mode(0o700).create(directory).is_ok();
         let is_ready =
             is_new && mkfifo(&control, FIFO_MODE).is_ok() && fs::hard_link(&control, &ok).is_ok();
         if !is_ready {
-            prepare(directory, &control, &ok)?;
+            prepare(directory, life, &control, &ok)?;
         }
         let held = open_fifo(&control)?;
         let ok = if is_ready || same(&control, &ok) { None } else { Some(open_fifo(&ok)?) };
@@ -131,10 +145,18 @@ fn overwrite(path: &Path, contents: &[u8], why: Error) -> Result<(), Error> {
     }
 }
 
+/// What the name of a file ends with until all of it is written.
+const UNFINISHED: &str = ".new";
+
+/// Whether a file of this name is still being written.
+pub fn is_unfinished(name: &OsStr) -> bool {
+    name.as_encoded_bytes().ends_with(UNFINISHED.as_bytes())
+}
+
 fn replace(directory: &Path, name: &str, contents: &[u8]) -> Result<(), Error> {
     let path = inside(directory, name);
     let mut new = inside(directory, name);
-    new.as_mut_os_string().push(".new");
+    new.as_mut_os_string().push(UNFINISHED);
     let mut file = create(&new).doing("write", &new)?;
     let written = file.write_all(contents).doing("write", &new);
     if written.is_err() {
@@ -147,10 +169,12 @@ fn replace(directory: &Path, name: &str, contents: &[u8]) -> Result<(), Error> {
 
 /// Make what is missing in a directory that may have been there, and take away what is not true any
 /// more: the status of an earlier life.
-fn prepare(directory: &Path, control: &Path, ok: &Path) -> Result<(), Error> {
+fn prepare(directory: &Path, life: Life, control: &Path, ok: &Path) -> Result<(), Error> {
     make_directory(directory).doing("make", directory)?;
-    // It may never have had one.
-    let _ = fs::remove_file(inside(directory, "status"));
+    if life == Life::Earlier {
+        // It may never have had one.
+        let _ = fs::remove_file(inside(directory, "status"));
+    }
     make_fifo(control)?;
     link_ok(control, ok)
 }

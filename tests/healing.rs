@@ -68,6 +68,27 @@ fn what_is_not_deleted_keeps_its_mode_while_the_rest_is_healed() {
     it.until_is("run", "web");
 }
 
+/// How often PID 1 wakes up in so many seconds.
+fn wakes_up(it: &Live, seconds: u32) -> u32 {
+    let count = || it.status("voluntary_ctxt_switches").parse::<u32>().unwrap();
+    let before = count();
+    it.sh(&format!("sleep {seconds}"));
+    count() - before
+}
+
+#[test]
+fn what_is_healed_is_healed_once() {
+    let it = up(ours());
+    for file in FILES {
+        let supervise = "/etc/service/web/supervise";
+        it.sh(&format!("rm -r {supervise}/{}", file.replace('.', "*")));
+        let all = format!("cd {supervise} && ls -d ok control lock status pid stat");
+        it.until(|it| it.run(&["sh", "-c", &all]).code == 0);
+        it.sh("sleep 1");
+        assert_eq!(wakes_up(&it, 2), 0, "after {file} was deleted");
+    }
+}
+
 #[test]
 fn a_flood_of_random_bytes_harms_nobody() {
     let it = up(ours().service("other", STAYS).service("web/log", STAYS));
@@ -221,6 +242,20 @@ fn on_a_full_disk_services_run_and_are_seen_again_when_there_is_room() {
     it.sv("down web");
     it.until_is("down", "web");
     assert_eq!(it.stop().code, 0);
+}
+
+#[test]
+fn on_a_full_disk_nothing_is_tried_again_each_second() {
+    if Need::Namespaces.is_missing() {
+        return;
+    }
+    let it = up(ours().disk("256k"));
+    it.sh("head -c 1000000 /dev/zero >/fill 2>/dev/null; :");
+    it.sh("printf p >/etc/service/web/supervise/control");
+    it.until_said("sv may see an old status");
+    assert!(it.sv("status web").contains("s, paused"), "{}", it.sv("status web"));
+    let count = wakes_up(&it, 4);
+    assert!(count <= 1, "{count} times");
 }
 
 #[test]

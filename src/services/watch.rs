@@ -1,8 +1,9 @@
 //! What of the service directories is watched, and what is heard of it.
 
 use super::Directories;
+use crate::supervise;
 use logic::contract::{Event, ServiceId};
-use nix::sys::inotify::AddWatchFlags;
+use nix::sys::inotify::{AddWatchFlags, WatchDescriptor};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair,
 };
@@ -37,7 +38,13 @@ impl Directories {
 
     /// Watch neither.
     pub(super) fn unwatch_root(&mut self) {
-        if let (Some(inotify), Some(watch)) = (&self.inotify, self.root_watch.take()) {
+        let watch = self.root_watch.take();
+        self.unwatch(watch);
+    }
+
+    /// Watch this no more; what was heard of it is of no meaning from now on.
+    pub(super) fn unwatch(&self, watch: Option<WatchDescriptor>) {
+        if let (Some(inotify), Some(watch)) = (&self.inotify, watch) {
             // Where the directory is gone, so is the watch.
             let _ = inotify.rm_watch(watch);
         }
@@ -70,7 +77,7 @@ impl Directories {
                 }
                 if is_root || event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
                     events.push(Event::Changed);
-                } else {
+                } else if !event.name.is_some_and(|name| supervise::is_unfinished(&name)) {
                     hurt.push(event.wd);
                 }
             }
