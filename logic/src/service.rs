@@ -161,6 +161,7 @@ impl Service {
             Want::Down => self.owed.add(Deed::TellDown),
             Want::Exit => self.owed.add(Deed::TellExit),
         }
+        self.owed.remove(Deed::Pause);
         self.owed.add(Deed::Wake);
     }
 
@@ -172,18 +173,17 @@ impl Service {
             return self.stop_running();
         }
         if verb == Verb::Pause {
-            self.pause(true, Deed::Continue);
+            self.owed.remove(Deed::Continue);
         }
         if verb == Verb::Continue {
-            self.pause(false, Deed::Pause);
+            self.owed.remove(Deed::Pause);
         }
         if let Some(deed) = verb.deed() {
             self.owed.add(deed);
         }
     }
 
-    fn pause(&mut self, paused: bool, opposite: Deed) {
-        self.owed.remove(opposite);
+    fn pause(&mut self, paused: bool) {
         self.paused = paused;
         self.changed();
     }
@@ -267,11 +267,10 @@ impl Service {
                 self.changed();
             }
             Deed::Kill | Deed::Interrupt | Deed::Quit => self.told = true,
-            Deed::Wake
-            | Deed::TellDown
+            Deed::Pause => self.pause(true),
+            Deed::Continue | Deed::Wake => self.pause(false),
+            Deed::TellDown
             | Deed::TellExit
-            | Deed::Pause
-            | Deed::Continue
             | Deed::Hangup
             | Deed::Alarm
             | Deed::User1

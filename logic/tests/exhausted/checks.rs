@@ -1,6 +1,8 @@
 //! What is remembered of the way to a state, as far as it matters to the promises; the promises.
 
+use crate::course::{Course, Life};
 use crate::fingerprint::for_checks;
+use crate::owed::Owed;
 use crate::rank::rank;
 use crate::world::{Bounds, Process, World};
 use logic::contract::{Action, Notice, Program, Role, ServiceId};
@@ -9,18 +11,26 @@ use logic::verbs::Verb;
 use logic::words::{Exit, Instant, Pid, Signal};
 use std::time::Duration;
 
+mod signals;
+
 /// Of one service.
 #[derive(Clone, Default, Hash)]
 struct Told {
     want: Option<Want>,
     once: bool,
     may_kill: bool,
-    /// It was told to end, and neither was sent TERM, nor did `control/t` stand in for that.
-    owes_term: bool,
+    /// What its `run` is still to be sent.
+    owed: Owed,
+    /// Its directory is gone.
+    lost: bool,
+    /// Somebody told it to end.
+    told: bool,
     /// When its last process ended, or could not be made.
     idle_since: Option<Instant>,
     /// The end of its `run`, of which `finish` has not heard.
     last_run: Option<(Exit, Pid)>,
+    /// Whether its `run`, of which there is one, stands still.
+    stopped: bool,
     shown: Option<(State, Option<Pid>, Want, bool, bool)>,
     forgotten: bool,
     closed: bool,
@@ -37,6 +47,7 @@ pub struct Memory {
     expected: Option<u8>,
     told_all: u8,
     told_all_at: Option<Instant>,
+    course: Course,
     services: Vec<Told>,
 }
 
@@ -61,6 +72,8 @@ impl Memory {
 
     fn stop_begins(&mut self, now: Instant) {
         self.stop_began.get_or_insert(for_checks(now));
+        // From here on it is patience that counts.
+        self.services.iter_mut().for_each(|told| told.owed = Owed::default());
     }
 
     /// A script of the shutdown has as much patience as there is, from its birth.
@@ -82,18 +95,14 @@ impl Memory {
         }
     }
 
-    pub fn told(&mut self, world: &World, id: ServiceId, verb: Verb) {
-        let is_log = world.directories.iter().any(|directory| directory.log == Some(id));
-        if is_log && verb == Verb::Exit {
+    pub fn told(&mut self, bounds: &Bounds, world: &World, id: ServiceId, verb: Verb) {
+        if is_log(world, id) && verb == Verb::Exit {
             return;
         }
         let status = world.core.status(id, world.now, UnixTime::default());
         let is_down = status.is_some_and(|status| status.state == State::Down);
-        let is_ending = self.stop_began.is_some() || self.of(id).closed;
         let told = self.of(id);
-        if let Verb::Down | Verb::Exit | Verb::Term = verb {
-            told.owes_term |= !is_ending && run_of(world, id).is_some_and(|run| !run.got_term);
-        }
+        told.told |= matches!(verb, Verb::Down | Verb::Exit | Verb::Term);
         match verb {
             Verb::Up => told.want = Some(Want::Up),
             Verb::Down | Verb::Once => told.want = Some(Want::Down),
@@ -106,9 +115,11 @@ impl Memory {
             Verb::Up | Verb::Down | Verb::Exit => told.once = false,
             _ => {}
         }
+        self.owes(bounds, world, id, verb);
     }
 
-    pub fn refused(&mut self, world: &World, role: Role) {
+    pub fn refused(&mut self, bounds: &Bounds, world: &World, role: Role) {
+        self.course.refused(self.life(bounds), role, world.now);
         if let Role::Service(id, program) = role {
             let told = self.of(id);
             told.idle_since = Some(world.now);
@@ -122,12 +133,8 @@ impl Memory {
             Some(Role::Service(id, program)) => {
                 let told = self.of(id);
                 told.idle_since = Some(world.now);
-                if program == Program::Run
-                    || (program == Program::Control(b't') && exit.is_success())
-                {
-                    told.owes_term = false;
-                }
                 if program == Program::Run {
+                    (told.owed, told.stopped) = (Owed::default(), false);
                     let exit = if process.failed.is_some() { Exit::Code(111) } else { exit };
                     told.last_run = Some((exit, Pid(process.pid)));
                 }
@@ -148,9 +155,10 @@ impl Memory {
 
     /// Before a step.
     pub fn before(&mut self, bounds: &Bounds, world: &World, action: Action) {
+        self.course.before(self.life(bounds), action);
         match action {
             Action::LoadEnvironment => self.loaded = true,
-            Action::Start(role) => self.may_start(world, role),
+            Action::Start(role) => self.may_start(bounds, world, role),
             Action::Signal(pid, signal) => self.may_signal(bounds, world, pid, signal),
             Action::SignalAll(signal) => self.may_signal_all(bounds, world, signal),
             Action::OpenServices => {
@@ -180,6 +188,8 @@ impl Memory {
             Action::Forget(id) => {
                 assert!(!std::mem::replace(&mut self.of(id).forgotten, true), "forgotten twice");
                 assert!(run_of(world, id).is_none(), "a service is forgotten while it runs");
+                let heard = !bounds.finish || self.of(id).last_run.is_none();
+                assert!(heard, "forgotten before its finish");
             }
             Action::Exit(code) => self.at_the_end(bounds, world, code),
             Action::ReloadEnvironment
@@ -193,9 +203,14 @@ impl Memory {
         }
     }
 
-    fn may_start(&mut self, world: &World, role: Role) {
+    fn life<'a>(&self, bounds: &'a Bounds) -> Life<'a> {
+        let (stops, hurries) = (self.stop_began.is_some(), self.requests > 1);
+        Life { plan: &bounds.plan, scripts: &bounds.scripts, stops, hurries }
+    }
+
+    fn may_start(&mut self, bounds: &Bounds, world: &World, role: Role) {
         assert!(self.loaded, "nothing starts without an environment");
-        let Some(rank) = rank(role) else { return self.may_start_service(world, role) };
+        let Some(rank) = rank(role) else { return self.may_start_service(bounds, world, role) };
         assert!(self.last_rank.is_none_or(|last| last <= rank), "{role:?} comes too late");
         self.last_rank = Some(rank);
         assert_eq!(rank.0 > 3, self.stop_began.is_some(), "{role:?} at the wrong end of life");
@@ -206,7 +221,7 @@ impl Memory {
         assert!(other.is_none(), "two at a time: {other:?}");
     }
 
-    fn may_start_service(&mut self, world: &World, role: Role) {
+    fn may_start_service(&mut self, bounds: &Bounds, world: &World, role: Role) {
         let Role::Service(id, program) = role else { return };
         let has_begun = self.stop_began.is_some();
         let told = self.of(id);
@@ -216,6 +231,8 @@ impl Memory {
                 assert!(!has_begun, "a service starts after the stop has begun");
                 let is_wanted = !matches!(told.want, Some(Want::Down | Want::Exit));
                 assert!(std::mem::take(&mut told.once) || is_wanted, "what is wanted down starts");
+                let heard = !bounds.finish || told.last_run.take().is_none();
+                assert!(heard, "it starts, and its finish never ran");
                 let is_same = |process: &&Process| {
                     matches!(process.role, Some(Role::Service(of, Program::Run
                         | Program::Finish(..))) if of == id)
@@ -228,46 +245,6 @@ impl Memory {
             }
             Program::Control(_) => {}
         }
-    }
-
-    fn may_signal(&mut self, bounds: &Bounds, world: &World, pid: Pid, signal: Signal) {
-        let process = world.processes.iter().find(|process| process.pid == pid.0);
-        let process = process.expect("a signal to a process we no longer own");
-        let role = process.role.expect("a signal to an orphan");
-        if let (Signal::TERM | Signal::KILL, Role::Service(id, _)) = (signal, role) {
-            self.of(id).owes_term = false;
-        }
-        if signal != Signal::KILL {
-            return;
-        }
-        let now = for_checks(world.now);
-        let since = match role {
-            Role::Service(id, _) if self.of(id).may_kill => return,
-            Role::Service(..) => self.stop_began,
-            Role::MainCommand | Role::Script(_) => process.asked,
-        };
-        let since = since.expect("KILL to one that was not told to end");
-        let is_over = since.until(now) >= bounds.patience;
-        assert!(is_over || self.requests > 1, "KILL before its time");
-        let is_log = |id| world.directories.iter().any(|directory| directory.log == Some(id));
-        let is_asked = match role {
-            Role::MainCommand => true,
-            Role::Service(id, Program::Run) => bounds.controls.is_empty() && !is_log(id),
-            Role::Service(..) | Role::Script(_) => false,
-        };
-        let was_asked = process.got_term && process.got_cont;
-        assert!(!is_asked || was_asked || self.requests > 1, "KILL without TERM and CONT before");
-    }
-
-    fn may_signal_all(&mut self, bounds: &Bounds, world: &World, signal: Signal) {
-        assert!(bounds.plan.kill_all, "everybody is signalled against the plan");
-        let order = [Signal::TERM, Signal::CONT, Signal::KILL];
-        assert_eq!(order.get(usize::from(self.told_all)), Some(&signal), "out of order");
-        self.told_all += 1;
-        let now = for_checks(world.now);
-        let waited = self.told_all_at.get_or_insert(now).until(now);
-        let is_over = signal != Signal::KILL || waited >= bounds.patience;
-        assert!(is_over || self.requests > 1, "KILL before its time");
     }
 
     fn show(&mut self, world: &World, id: ServiceId) {
@@ -283,20 +260,17 @@ impl Memory {
     }
 
     /// Whenever nothing is to be done.
-    pub fn settled(&self, bounds: &Bounds, world: &World) {
-        for (id, told) in (0..).map(ServiceId).zip(&self.services) {
-            let is_asked = world.processes.iter().any(|process| {
-                matches!(process.role, Some(Role::Service(of, Program::Control(_))) if of == id)
-            });
-            assert!(!told.owes_term || is_asked || told.closed, "{id:?} was not sent TERM");
-        }
+    pub fn settled(&mut self, bounds: &Bounds, world: &World) {
+        let ours = |process: &Process| process.role.filter(|role| rank(*role).is_some());
+        self.course.settled(self.life(bounds), world.processes.iter().find_map(ours), world.now);
         let deadline = world.core.deadline();
         assert!(deadline.is_none_or(|at| at > world.now), "PID 1 would not sleep");
         if let Some(took) = self.stop_took(world.now) {
             assert!(deadline.is_some(), "a stop that waits for ever");
             assert!(took <= bounds.longest_stop, "the stop takes too long");
-            return;
+            return self.ends_go_on(world);
         }
+        self.nothing_is_owed(world);
         for directory in world.directories.iter().filter(|directory| directory.known) {
             for id in [Some(directory.id), directory.log].into_iter().flatten() {
                 let Some(told) = self.services.get(id.0 as usize) else { continue };
@@ -309,6 +283,10 @@ impl Memory {
     }
 }
 
+fn is_log(world: &World, id: ServiceId) -> bool {
+    world.directories.iter().any(|directory| directory.log == Some(id))
+}
+
 fn want_is_obeyed(world: &World, id: ServiceId, told: &Told) {
     let is_busy = world
         .processes
@@ -317,9 +295,10 @@ fn want_is_obeyed(world: &World, id: ServiceId, told: &Told) {
     let second = Duration::from_secs(1);
     let rests = told.idle_since.is_some_and(|since| since.until(world.now) < second);
     let is_closed = told.closed || told.forgotten;
-    assert!(told.want != Some(Want::Up) || is_busy || rests || is_closed, "{id:?} is wanted up");
+    let is_wanted = told.want == Some(Want::Up) || told.once;
+    assert!(!is_wanted || is_busy || rests || is_closed, "{id:?} is wanted up");
     let wakes = world.core.deadline().is_some();
-    assert!(told.want != Some(Want::Up) || is_busy || wakes || is_closed, "{id:?} is forgotten");
+    assert!(!is_wanted || is_busy || wakes || is_closed, "{id:?} is forgotten");
 }
 
 fn status_is_true(world: &World, id: ServiceId, told: &Told, opened: bool) {
@@ -334,6 +313,10 @@ fn status_is_true(world: &World, id: ServiceId, told: &Told, opened: bool) {
                     | (Some(Role::Service(of, Program::Finish(..))), State::Finish) if of == id
             );
             assert!(is_it, "{status:?} of {process:?}");
+            if status.state == State::Run {
+                assert_eq!(status.got_term, process.got_term, "whether it got TERM");
+                assert_eq!(status.paused, told.stopped, "whether it stands still");
+            }
         }
         None => assert!(run_of(world, id).is_none(), "{status:?}, and it runs"),
     }

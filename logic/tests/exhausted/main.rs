@@ -6,7 +6,11 @@
 //! `make exhausted` takes minutes, for larger worlds.
 
 mod checks;
+#[path = "../common/course.rs"]
+mod course;
 mod fingerprint;
+#[path = "../common/owed.rs"]
+mod owed;
 #[path = "../common/rank.rs"]
 mod rank;
 mod search;

@@ -109,7 +109,7 @@ fn settle(bounds: &Bounds, world: World, story: Story, visit: &mut impl FnMut(Wo
             assert!(steps < 300, "the core asks for steps without end");
             match world.step(bounds) {
                 None => {
-                    world.memory.settled(bounds, &world);
+                    world.checking(|memory, world| memory.settled(bounds, world));
                     break visit(world, &story);
                 }
                 Some(Action::Exit(_)) => break visit(world, &story),
@@ -117,11 +117,11 @@ fn settle(bounds: &Bounds, world: World, story: Story, visit: &mut impl FnMut(Wo
                     let (first, others) = world.answers(bounds, role);
                     for answer in others {
                         let (mut world, mut story) = (world.clone(), story.clone());
-                        world.answer(role, answer);
+                        world.answer(bounds, role, answer);
                         story.starts.push((role, answer));
                         open.push((world, story, steps));
                     }
-                    world.answer(role, first);
+                    world.answer(bounds, role, first);
                     story.starts.push((role, first));
                 }
                 Some(_) => {}

@@ -181,7 +181,7 @@ impl World {
                 self.hear(Event::Signal(signal));
             }
             Move::Verb(id, verb) => {
-                self.checking(|memory, world| memory.told(world, id, verb));
+                self.checking(|memory, world| memory.told(bounds, world, id, verb));
                 self.hear(Event::Verb(id, verb));
             }
             Move::Fails(pid) => {
@@ -208,7 +208,7 @@ impl World {
         }
     }
 
-    fn checking(&mut self, check: impl FnOnce(&mut Memory, &World)) {
+    pub fn checking(&mut self, check: impl FnOnce(&mut Memory, &World)) {
         let mut memory = std::mem::take(&mut self.memory);
         check(&mut memory, self);
         self.memory = memory;
@@ -258,7 +258,7 @@ impl World {
     }
 
     /// It goes so.
-    pub fn answer(&mut self, role: Role, answer: Answer) {
+    pub fn answer(&mut self, bounds: &Bounds, role: Role, answer: Answer) {
         match answer {
             Answer::Runs | Answer::Fails => {
                 let failed = matches!(answer, Answer::Fails).then_some(false);
@@ -266,7 +266,7 @@ impl World {
                 self.core.started(self.now, pid);
             }
             Answer::Refused => {
-                self.checking(|memory, world| memory.refused(world, role));
+                self.checking(|memory, world| memory.refused(bounds, world, role));
                 self.core.start_refused(self.now, Errno(11));
             }
             Answer::NotThere => self.core.not_there(self.now),
@@ -295,7 +295,7 @@ impl World {
                 self.hear(Event::Left(if nobody { Left::Nobody } else { Left::Children }));
             }
             Action::LookWhetherDeaf(pid) => self.hear(Event::Deaf(pid)),
-            Action::Scan => self.scan(),
+            Action::Scan => self.scan(bounds),
             Action::Forget(id) => self.forget(id),
             Action::Exit(code) => self.exit = Some(code),
             Action::Start(_)
@@ -327,7 +327,7 @@ impl World {
         }
     }
 
-    fn scan(&mut self) {
+    fn scan(&mut self, bounds: &Bounds) {
         for at in 0..self.directories.len() {
             let Directory { id, log, exists, known } = self.directories[at];
             if exists {
@@ -335,6 +335,7 @@ impl World {
                 let log = log.map(|log| (log, false));
                 self.hear(Event::Found(id, Shape { down: false, log }));
             } else if known {
+                self.checking(|memory, world| memory.lost(bounds, world, id));
                 self.hear(Event::Lost(id));
             }
         }

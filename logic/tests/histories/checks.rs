@@ -1,14 +1,31 @@
 //! The promises, and whether they are kept.
 
-use crate::facts::{is_hook, is_main_over, is_run, longest_stop, milliseconds, rank, runs};
+use crate::course::{Course, Life};
+use crate::directories::Directory;
+use crate::facts::{is_hook, is_main_over, longest_stop, milliseconds, rank, runs};
 use crate::kernel::{Milliseconds, Process};
 use crate::order::Order;
-use crate::world::{Directory, World};
+use crate::owed::Owed;
+use crate::world::World;
 use logic::contract::{Action, Program, Role, ServiceId};
 use logic::status::{State, Status, UnixTime, Want};
 use logic::verbs::Verb;
 use logic::words::{Exit, Pid, Signal};
 use std::collections::{BTreeMap, BTreeSet};
+
+mod shown;
+mod signals;
+
+/// Passed on to the main command.
+const PASSED_ON: [Signal; 7] = [
+    Signal::HUP,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::QUIT,
+    Signal::WINCH,
+    Signal::ALRM,
+    Signal::CONT,
+];
 
 /// What is remembered of a history. What must happen soon is measured in prompt time.
 #[derive(Default)]
@@ -26,14 +43,22 @@ pub struct Checks {
     wants: BTreeMap<ServiceId, Want>,
     /// Those that may start once.
     once: BTreeSet<ServiceId>,
-    /// Those that ran when they were told to end, and the process.
-    told_to_end: BTreeMap<ServiceId, i32>,
+    /// Those that somebody told to end.
+    told: BTreeSet<ServiceId>,
+    /// Those whose directory is gone.
+    lost: BTreeSet<ServiceId>,
+    /// What processes of services, and the main command, are still to be sent.
+    owed: BTreeMap<i32, (ServiceId, Owed)>,
+    main_owed: Owed,
     /// How the last `run` of a service ended, and as which process.
     last_run: BTreeMap<ServiceId, (Exit, Pid)>,
+    /// Those whose `finish` has to hear of that.
+    finish_due: BTreeSet<ServiceId>,
     /// What was last shown of a service.
     shown: BTreeMap<ServiceId, Status>,
     opened: bool,
     order: Order,
+    course: Course,
     /// When the last script of `control/` of a service ended.
     asked_until: BTreeMap<ServiceId, Milliseconds>,
     /// What was deleted of a service must be there again by then.
@@ -60,13 +85,21 @@ impl Checks {
         self.requests.len() > 1 || self.stop_began.is_some_and(over)
     }
 
+    /// Whether the stop has begun.
+    pub fn stops(&self) -> bool {
+        self.stop_began.is_some()
+    }
+
     /// A signal comes.
     pub fn signalled(&mut self, world: &World, signal: Signal) {
         let asks = [Signal::TERM, Signal::INT, Signal::RTMIN_3].contains(&signal)
             || (signal == Signal::QUIT && !world.plan.main_command);
+        let is_main = |process: &Process| process.role == Some(Role::MainCommand);
         if asks {
             self.requests.push(signal);
             self.stop_begins(world.now(), world.prompt());
+        } else if PASSED_ON.contains(&signal) && world.kernel.processes.values().any(is_main) {
+            self.main_owed.add(signal);
         }
     }
 
@@ -91,16 +124,10 @@ impl Checks {
             _ => {}
         }
         if let Verb::Down | Verb::Exit | Verb::Term = verb {
-            self.must_end(world, id);
+            self.told.insert(id);
         }
+        self.owes(world, id, verb);
         self.order.told(world, id, verb);
-    }
-
-    /// It is told to end, or its directory is gone.
-    pub fn must_end(&mut self, world: &World, id: ServiceId) {
-        if let Some((&pid, _)) = world.kernel.processes.iter().find(|(_, p)| is_run(p, id)) {
-            self.told_to_end.insert(id, pid);
-        }
     }
 
     /// Something of what is served of it was deleted, or could not be shown.
@@ -110,9 +137,10 @@ impl Checks {
     }
 
     /// No process could be made.
-    pub fn refused(&mut self, now: Milliseconds, role: Role) {
+    pub fn refused(&mut self, world: &World, role: Role) {
+        self.course.refused(self.life(world), role, world.instant());
         if let Role::Service(id, program) = role {
-            self.last_end.insert(id, now);
+            self.last_end.insert(id, world.now());
             // It is tried again, unless it is told otherwise.
             if program == Program::Run && self.wants.get(&id) == Some(&Want::Down) {
                 self.once.insert(id);
@@ -128,6 +156,10 @@ impl Checks {
                 let exit = if process.failed { Exit::Code(111) } else { process.exit };
                 self.last_run.insert(id, (exit, Pid(pid)));
                 self.last_end.insert(id, world.now());
+                // One that was given up is over already.
+                if world.has_finish(id) && !process.unkillable {
+                    self.finish_due.insert(id);
+                }
             }
             Some((id, Program::Control(_))) => {
                 self.asked_until.insert(id, world.now());
@@ -137,9 +169,11 @@ impl Checks {
             None => {}
         }
         self.order.ended(process);
+        self.owed.remove(&pid);
         let Some(role) = process.role else { return };
         let is_startup = rank(role).is_some_and(|(rank, _)| rank < 3);
         if role == Role::MainCommand {
+            self.main_owed = Owed::default();
             self.expected.get_or_insert(process.exit.status());
             self.stop_begins(world.now(), world.prompt());
         } else if is_startup && !process.exit.is_success() && self.stop_began.is_none() {
@@ -152,6 +186,7 @@ impl Checks {
     pub fn before(&mut self, world: &World, action: Action) {
         let hurries = self.hurries(world);
         self.order.before(world, action, hurries);
+        self.course.before(self.life(world), action);
         if let Some(exit) = is_main_over(action) {
             let is_main = |process: &&Process| process.role == Some(Role::MainCommand);
             if let Some(process) = world.kernel.processes.values().find(is_main) {
@@ -163,11 +198,7 @@ impl Checks {
         match action {
             Action::LoadEnvironment => self.loaded = true,
             Action::Start(role) => self.may_start(world, role),
-            Action::Signal(pid, signal) => {
-                let process = world.kernel.processes.get(&pid.0);
-                let process = process.expect("a signal to a process we no longer own");
-                self.may_signal(world, process, signal);
-            }
+            Action::Signal(pid, signal) => self.may_signal(world, pid, signal),
             Action::OpenServices => {
                 self.opened = true;
                 for id in world.ids() {
@@ -191,7 +222,18 @@ impl Checks {
             }
             Action::Forget(id) => {
                 assert!(self.forgotten.insert(id), "a service is forgotten once");
+                assert!(!self.finish_due.contains(&id), "forgotten before its finish");
                 self.heals.remove(&id);
+            }
+            Action::Exit(_) => {
+                // Where a script that cannot be killed was before it, both were given up.
+                let is_before = |id| {
+                    let of_it =
+                        |process: &Process| process.service().is_some_and(|(of, _)| of == id);
+                    world.kernel.processes.values().any(of_it)
+                };
+                let left = self.finish_due.iter().find(|&&id| !is_before(id));
+                assert!(hurries || left.is_none(), "the finish of {left:?} never ran");
             }
             _ => {}
         }
@@ -224,75 +266,13 @@ impl Checks {
                 assert!(other.is_none(), "two instances of one service: {other:?}");
                 let is_wanted = !matches!(self.wants.get(&id), Some(Want::Down | Want::Exit));
                 assert!(self.once.remove(&id) || is_wanted, "what is wanted down starts");
+                assert!(!self.finish_due.contains(&id), "it starts, and its finish never ran");
             }
             Program::Finish(exit, pid) => {
                 assert_eq!(self.last_run.remove(&id), Some((exit, pid)), "no such run has ended");
+                self.finish_due.remove(&id);
             }
             Program::Control(_) => {}
-        }
-    }
-
-    fn may_signal(&mut self, world: &World, process: &Process, signal: Signal) {
-        let role = process.role.expect("a signal to an orphan");
-        if signal != Signal::KILL {
-            return;
-        }
-        let patience = milliseconds(world.patience.process);
-        let since = match role {
-            Role::Service(id, _) if self.may_kill.contains(&id) => return,
-            Role::Service(..) => self.stop_began,
-            role if is_hook(role) => Some(process.started),
-            Role::Script(_) | Role::MainCommand => process.got_term,
-        };
-        let since = since.expect("KILL without TERM before");
-        let is_over = patience.is_some_and(|patience| since + patience <= world.now());
-        assert!(self.hurries(world) || is_over, "KILL before its time");
-        // A script in `control/` may have taken the place of a signal, or hang.
-        let is_asked = match role {
-            Role::Service(id, Program::Run) => {
-                let just_asked = self.asked_until.get(&id) == Some(&world.now());
-                world.obeys(id) && !world.is_log(id) && !just_asked
-            }
-            Role::MainCommand => true,
-            Role::Script(_) | Role::Service(..) => false,
-        };
-        let was_asked = process.got_term.is_some() && process.got_cont;
-        assert!(!is_asked || was_asked || self.hurries(world), "KILL without TERM and CONT before");
-    }
-
-    fn is_shown(&mut self, world: &World, id: ServiceId) {
-        if let Some(status) = world.core.status(id, world.instant(), UnixTime::default()) {
-            self.shown.insert(id, status);
-        }
-    }
-
-    fn tells_the_truth(&self, world: &World, id: ServiceId) {
-        let now = world.instant();
-        let Some(status) = world.core.status(id, now, UnixTime(now.0)) else { return };
-        let is_it = |process: &&Process| {
-            matches!(
-                (process.service(), status.state),
-                (Some((of, Program::Run)), State::Run)
-                    | (Some((of, Program::Finish(..))), State::Finish) if of == id
-            )
-        };
-        match status.pid {
-            Some(pid) => {
-                let process =
-                    world.kernel.processes.get(&pid.0).expect("a status of a dead process");
-                assert!(is_it(&process), "{status:?} of {process:?}");
-            }
-            None if status.state == State::Down => {
-                let alive = world.kernel.processes.values().find(is_it);
-                assert!(alive.is_none_or(|process| process.unkillable), "{status:?}");
-            }
-            None => {}
-        }
-        if let Some(want) = self.wants.get(&id)
-            && self.stop_began.is_none()
-            && world.directories.get(&id).is_some_and(|directory| directory.exists)
-        {
-            assert_eq!(status.to_bytes()[17] == b'u', *want == Want::Up, "the want is not shown");
         }
     }
 
@@ -308,10 +288,43 @@ impl Checks {
         let stands = |p: &Process| p.role == Some(Role::MainCommand) && p.stopped;
         let stands = world.kernel.processes.values().any(stands);
         assert!(!stands, "the main command stands still for ever");
+        let ours = world.kernel.processes.values().filter(|process| process.service().is_none());
+        let role = ours.filter_map(|process| process.role).next();
+        self.course.settled(self.life(world), role, world.instant());
+        self.nothing_is_owed(world);
         if self.stop_began.is_none() {
             self.wants_are_obeyed(world);
-            self.ends_are_obeyed(world);
             self.what_is_shown_is_so(world);
+        } else if !world.is_over() {
+            self.ends_go_on(world);
+        }
+    }
+
+    fn life<'a>(&self, world: &'a World) -> Life<'a> {
+        let (stops, hurries) = (self.stop_began.is_some(), self.hurries(world));
+        Life { plan: &world.plan, scripts: &world.scripts, stops, hurries }
+    }
+
+    /// In a stop, when nothing is to be done: loggers have their end of file, and nobody lives in a
+    /// hurry.
+    fn ends_go_on(&self, world: &World) {
+        let processes = || world.kernel.processes.values();
+        let first = processes().find(|p| p.role.is_some() && p.service().is_none());
+        if let Some(first) = first {
+            assert!(first.got_kill || !self.hurries(world), "left alive in a hurry: {first:?}");
+            return;
+        }
+        for process in processes().filter(|process| !process.got_kill) {
+            let Some((id, Program::Run)) = process.service() else { continue };
+            let owner = world.owner(id);
+            if self.order.is_early(owner) {
+                continue;
+            }
+            if !world.is_log(id) {
+                assert!(!self.hurries(world), "left alive in a hurry: {process:?}");
+            } else if !processes().any(|p| p.service().is_some_and(|(of, _)| of == owner)) {
+                assert!(self.closed.contains(&id), "no end of file for a logger");
+            }
         }
     }
 
@@ -328,50 +341,15 @@ impl Checks {
             let of_it = |process: &&Process| process.service().is_some_and(|(of, _)| of == id);
             let is_busy = world.kernel.processes.values().any(|process| of_it(&process));
             let rests = self.last_end.get(&id).is_some_and(|end| world.now() < end + 1000);
-            assert!(want != Some(Want::Up) || is_busy || rests, "{id:?} is wanted up and is not");
-        }
-    }
-
-    /// Whoever was told to end was sent TERM.
-    fn ends_are_obeyed(&mut self, world: &World) {
-        for (id, pid) in std::mem::take(&mut self.told_to_end) {
-            let Some(process) = world.kernel.processes.get(&pid) else { continue };
-            // A log service whose service is over ends by end of file.
-            if self.closed.contains(&id) {
-                continue;
-            }
-            if !world.obeys(id) {
-                self.told_to_end.insert(id, pid);
-            } else if is_run(process, id) {
-                assert!(process.got_term.is_some(), "{id:?} was told to end, and was sent nothing");
-            }
-        }
-    }
-
-    /// Whoever looks at a status sees how it is.
-    fn what_is_shown_is_so(&self, world: &World) {
-        let is_seen = |(_, directory): &(&ServiceId, &Directory)| {
-            self.opened && directory.exists && directory.known
-        };
-        let seen = world.directories.iter().filter(is_seen);
-        for id in seen.flat_map(|(&id, of)| [Some(id), of.shape.log.map(|(log, _)| log)]).flatten()
-        {
-            let Some(status) = world.core.status(id, world.instant(), UnixTime::default()) else {
-                continue;
-            };
-            if !self.heals.contains_key(&id) && !self.forgotten.contains(&id) {
-                let shown = self.shown.get(&id).expect("a status that nobody was shown");
-                let since = UnixTime::default();
-                let (shown, so) = (Status { since, ..*shown }, Status { since, ..status });
-                assert_eq!(shown, so, "{id:?} is not what is shown of it");
-            }
+            let is_wanted = want == Some(Want::Up) || self.once.contains(&id);
+            assert!(!is_wanted || is_busy || rests, "{id:?} is wanted up and is not");
         }
     }
 
     fn check_the_time(&mut self, world: &World) {
         let prompt = world.prompt();
         if self.stop_began.is_some()
-            && let Some(longest) = longest_stop(world)
+            && let Some(longest) = longest_stop(world, self.order.early())
         {
             assert!(prompt <= self.stop_began_prompt + longest, "the stop takes too long");
         }
@@ -381,8 +359,7 @@ impl Checks {
         }
         if self.hurries(world) {
             let began = *self.hurry_began.get_or_insert(prompt);
-            let services = u64::try_from(world.directories.len()).unwrap();
-            assert!(prompt <= began + 8100 + services * 8000, "a hurry takes too long");
+            assert!(prompt <= began + 6100 + self.order.early() * 4000, "a hurry takes too long");
         }
     }
 

@@ -35,13 +35,12 @@ pub fn runs(world: &World, id: ServiceId) -> bool {
 }
 
 /// The longest that a stop may take: each script, the command and the services their patience, and
-/// the time to be given up; early services one after the other; then all that are left. `None`
-/// where patience has no end.
-pub fn longest_stop(world: &World) -> Option<Milliseconds> {
+/// the time to be given up; the services all at once, those that began early one after the other;
+/// then all that are left. `None` where patience has no end.
+pub fn longest_stop(world: &World, early: u64) -> Option<Milliseconds> {
     let one = milliseconds(world.patience.process)? + 2000;
     let scripts = u64::try_from(world.scripts[3] + world.scripts[4] + 1).unwrap();
-    let services = u64::try_from(world.directories.len()).unwrap();
     // `run`, a `control/X`, `finish` and the log, each of which may hang.
-    let of_services = (services + 1) * (2 * one + 2 * 3000);
+    let of_services = (1 + early) * (2 * one + 2 * 3000);
     Some(scripts * one + of_services + milliseconds(world.patience.all)? + 2000 + 100)
 }

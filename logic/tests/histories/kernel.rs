@@ -32,6 +32,7 @@ pub struct Process {
     pub got_term: Option<Milliseconds>,
     /// CONT, after TERM.
     pub got_cont: bool,
+    pub got_hup: bool,
     pub got_kill: bool,
     pub started: Milliseconds,
     /// It cannot become its program; PID 1 hears of that, and then of its end.
@@ -129,6 +130,7 @@ impl Kernel {
                 .then(|| self.now + self.span(dice.below(2000))),
             got_term: None,
             got_cont: false,
+            got_hup: false,
             got_kill: false,
             started: self.now,
             fails: None,
@@ -161,19 +163,23 @@ impl Kernel {
                 process.stopped = false;
                 process.got_cont |= process.got_term.is_some();
             }
+            Signal::HUP => process.got_hup = true,
             Signal::KILL => process.got_kill = true,
             _ => {}
         }
+        // One that is deaf ignores them all.
         let dies = match signal {
             Signal::KILL => !process.unkillable,
-            Signal::TERM | Signal::HUP | Signal::INT | Signal::QUIT => {
-                !process.deaf && !process.unkillable
-            }
-            _ => false,
+            Signal::STOP | Signal::CONT | Signal::WINCH => false,
+            _ => !process.deaf && !process.unkillable,
         };
         if dies && process.ends_at.is_none_or(|at| at > now) {
             process.ends_at = Some(now + delay);
             process.exit = Exit::Signal(signal);
+            // It dies before it can say that it could not become its program.
+            if process.fails.take().is_some() {
+                process.failed = false;
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 
 use crate::checks::Checks;
 use crate::dice::{Dice, mix};
+use crate::directories::Directory;
 use crate::kernel::{Kernel, Milliseconds, Process, grain};
 use crate::{Blow, Blows};
 use logic::contract::{Action, Event, Left, Plan, Program, Role, ServiceId, Shape};
@@ -13,18 +14,8 @@ use logic::words::{Instant, Pid};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A service directory.
-#[derive(Clone, Copy, Debug)]
-pub struct Directory {
-    pub shape: Shape,
-    pub exists: bool,
-    pub known: bool,
-    /// Somebody makes `log` in it a moment after it was found.
-    pub log_to_come: bool,
-}
-
 pub struct World {
-    seed: u64,
+    pub seed: u64,
     pub plan: Plan,
     pub patience: Patience,
     pub scripts: [usize; 5],
@@ -177,7 +168,7 @@ impl World {
                 self.directories.get_mut(&id).unwrap().known = true;
                 self.hear(Event::Found(id, directory.shape));
             } else if directory.known {
-                self.checking(|checks, world| checks.must_end(world, id));
+                self.checking(|checks, world| checks.lost(world, id));
                 self.hear(Event::Lost(id));
             }
         }
@@ -206,7 +197,7 @@ impl World {
         let is_there = match role {
             Role::MainCommand | Role::Service(_, Program::Run) => true,
             Role::Script(_) => !mix(self.seed, births).is_multiple_of(20),
-            Role::Service(ServiceId(id), Program::Finish(..)) => id % 2 == 0,
+            Role::Service(id, Program::Finish(..)) => self.has_finish(id),
             Role::Service(id, Program::Control(letter)) => self.has_control(id, letter),
         };
         if !is_there {
@@ -216,45 +207,10 @@ impl World {
         match self.kernel.born(Some(role)) {
             Ok(pid) => self.core.started(self.instant(), Pid(pid)),
             Err(errno) => {
-                self.checks.refused(self.kernel.now, role);
+                self.checking(|checks, world| checks.refused(world, role));
                 self.core.start_refused(self.instant(), errno);
             }
         }
-    }
-
-    /// Whether there is a script `control/X`.
-    pub fn has_control(&self, ServiceId(id): ServiceId, letter: u8) -> bool {
-        mix(self.seed, u64::from(id) * 256 + u64::from(letter)).is_multiple_of(6)
-    }
-
-    /// Whether nothing stands between a verb and the process: no script in `control/`.
-    pub fn obeys(&self, id: ServiceId) -> bool {
-        let is_it = |program| matches!(program, Some((of, Program::Control(_))) if of == id);
-        let is_asked = self.kernel.processes.values().any(|process| is_it(process.service()));
-        self.is_log(id) || (!is_asked && !self.has_control(id, b't'))
-    }
-
-    pub fn is_log(&self, id: ServiceId) -> bool {
-        !self.directories.contains_key(&id)
-    }
-
-    /// The service itself, or the one whose log it is.
-    pub fn owner(&self, id: ServiceId) -> ServiceId {
-        let is_its = |directory: &Directory| directory.shape.log.is_some_and(|(log, _)| log == id);
-        self.directories.iter().find(|(_, d)| is_its(d)).map_or(id, |(&owner, _)| owner)
-    }
-
-    /// The directory of a service, or of the one whose log it is; and whether it has `down`.
-    pub fn found(&self, id: ServiceId) -> Option<(&Directory, bool)> {
-        let directory = self.directories.get(&self.owner(id))?;
-        let of_log = directory.shape.log.filter(|&(log, _)| log == id).map(|(_, down)| down);
-        Some((directory, of_log.unwrap_or(directory.shape.down)))
-    }
-
-    /// Of all services and their logs.
-    pub fn ids(&self) -> Vec<ServiceId> {
-        let all = self.directories.iter();
-        all.flat_map(|(&id, of)| [Some(id), of.shape.log.map(|(log, _)| log)]).flatten().collect()
     }
 
     fn look_for_log(&mut self, id: ServiceId) {
@@ -268,12 +224,13 @@ impl World {
         }
     }
 
-    fn settle(&mut self) {
-        for _ in 0..2000 {
-            let Some(action) = self.core.next(self.instant()) else { return };
+    /// Until the core asks for nothing more. Whether it asked for anything.
+    fn settle(&mut self) -> bool {
+        for step in 0..2000 {
+            let Some(action) = self.core.next(self.instant()) else { return step > 0 };
             self.perform(action);
             if self.exit.is_some() {
-                return;
+                return true;
             }
         }
         panic!("the core asks for steps without end");
@@ -313,13 +270,6 @@ impl World {
         }
     }
 
-    fn is_known(&self, id: ServiceId) -> bool {
-        self.directories.iter().any(|(&service, directory)| {
-            let is_log = directory.shape.log.is_some_and(|(log, _)| log == id);
-            directory.known && (service == id || is_log)
-        })
-    }
-
     fn befall(&mut self, blow: Blow) {
         match blow {
             Blow::Signal(signal) => {
@@ -353,10 +303,12 @@ impl World {
     }
 
     /// Until something happens. PID 1 may wake up late: the machine was busy, or stood still.
-    fn sleep(&mut self, blow: Option<Milliseconds>) {
+    /// Whether it woke up only because it wanted to.
+    fn sleep(&mut self, blow: Option<Milliseconds>) -> bool {
         let deadline = self.core.deadline();
         let deadline = deadline.map(|at| u64::try_from(at.0.as_millis()).unwrap());
-        let next = [deadline, self.kernel.next(), blow].into_iter().flatten().min();
+        let other = [self.kernel.next(), blow].into_iter().flatten().min();
+        let next = [deadline, other].into_iter().flatten().min();
         let next = next.expect("the core waits for nothing, for ever").max(self.kernel.now);
         self.wakes += 1;
         let late = match mix(self.seed, 7_000_000 + self.wakes) % 500 {
@@ -366,18 +318,23 @@ impl World {
         };
         self.late += late;
         self.kernel.now = next + late;
+        other.is_none_or(|at| at > self.kernel.now)
     }
 
     /// The whole history.
     pub fn run(mut self, blows: &Blows) {
         let mut left = blows.clone();
+        let mut wanted = false;
         for _ in 0..20_000 {
-            self.settle();
+            let does_something = self.settle();
+            // In a stop it may be to give up a process that cannot be killed, which nobody sees.
+            let is_wanted = does_something || !wanted || self.checks.stops();
+            assert!(is_wanted, "PID 1 wakes up, and has nothing to do");
             self.checking(Checks::after);
             if let Some(code) = self.exit {
                 return self.checks.at_the_end(&self, code);
             }
-            self.sleep(left.first().map(|&(at, _)| at));
+            wanted = self.sleep(left.first().map(|&(at, _)| at));
             // In the order of the real loop. What comes at this very moment may come too late for
             // this time.
             let now = self.kernel.now;
