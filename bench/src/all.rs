@@ -47,7 +47,7 @@ fn is_plain(system: &System) -> bool {
 }
 
 fn is_supervisor(system: &System) -> bool {
-    is_plain(system) && !system.is_floor() && system.told != Told::Command
+    is_plain(system) && system.is_supervisor()
 }
 
 const PARTS: [Part; 10] = [

@@ -120,6 +120,11 @@ impl System {
         self.words.first() == Some(&"/floor")
     }
 
+    /// Whether it starts services again, and is not one that runs a command.
+    pub fn is_supervisor(&self) -> bool {
+        !self.is_floor() && self.told != Told::Command
+    }
+
     /// Whether it is this project's.
     pub fn is_ours(&self) -> bool {
         self.words.first() == Some(&"/my_init")
