@@ -200,8 +200,9 @@ pub fn run() -> Result<()> {
     world::leave(nix::sched::CloneFlags::empty())?;
     world::mount_tmpfs(&programs::directory()?)?;
     programs::gather()?;
-    let wants_peers = asked.systems.is_none();
-    if wants_peers && !programs::gather_peers()? {
+    let is_asked = |system: &System| is_in(asked.systems.as_deref(), system.name);
+    let wants_peers = |system: &System| system.package.is_some() && is_asked(system);
+    if systems::all().iter().any(wants_peers) && !programs::gather_peers()? {
         eprintln!("bench: without the peers");
     }
     let busy = thread::spawn(keep_busy).thread().clone();
