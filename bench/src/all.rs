@@ -292,7 +292,7 @@ fn measure(
 }
 
 /// One run, in a process of its own: it leaves our namespaces.
-fn start(system: &System, services: usize, task: &str) -> Result<Child> {
+pub fn start(system: &System, services: usize, task: &str) -> Result<Child> {
     let system = if task == "debian" && system.is_ours() { "ours" } else { system.name };
     let count = services.to_string();
     // An init that has missed its signal would be waited for without end; it is killed with `one`,
@@ -302,7 +302,8 @@ fn start(system: &System, services: usize, task: &str) -> Result<Child> {
     one.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }
 
-fn finish(run: Child, system: &str, services: usize, samples: &mut Samples) -> Result<()> {
+/// Its figures, listed under a name.
+pub fn finish(run: Child, system: &str, services: usize, samples: &mut Samples) -> Result<()> {
     let output = run.wait_with_output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
