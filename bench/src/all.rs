@@ -4,7 +4,7 @@
 //! RESULTS, where the results go. Parts that are not measured keep the figures of the last time.
 
 use crate::samples::Samples;
-use crate::systems::{self, System, Told};
+use crate::systems::{self, System, Told, Variant};
 use crate::{programs, report, world};
 use std::env;
 use std::fs;
@@ -43,7 +43,7 @@ const USUAL: Part = Part {
 
 /// No variant of ours, nor the floor that publishes.
 fn is_plain(system: &System) -> bool {
-    !system.logs && !system.full_environment && system.name != "floor with files"
+    system.variant == Variant::Plain && system.name != "floor with files"
 }
 
 fn is_supervisor(system: &System) -> bool {
@@ -64,8 +64,7 @@ const PARTS: [Part; 10] = [
         task: |system| {
             let is_floor = system.is_floor() && system.name != "floor with files";
             let does = system.told == Told::Directories && !is_floor;
-            let is_variant = system.logs || system.full_environment;
-            (does && !is_variant).then_some(("publish", system.name))
+            (does && system.variant == Variant::Plain).then_some(("publish", system.name))
         },
         ..USUAL
     },

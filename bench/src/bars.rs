@@ -5,8 +5,9 @@ use crate::programs;
 use crate::report::least;
 use crate::samples::Samples;
 use crate::systems::{self, System};
-use std::fs;
 
+/// The system whose binary is another.
+const WITH_MUSL: &str = "ours with musl";
 /// Most zombies at a time, of 20,000: README.md says why, and of the next one.
 const ZOMBIES: f64 = 1000.0;
 /// A crash loop, to runit's.
@@ -44,6 +45,11 @@ pub fn table(samples: &Samples) -> String {
         };
         let (most, measured) = (show(*most), show(*measured));
         text.push_str(&format!("| {what} | {most} | {measured}{of} | {verdict} |\n"));
+    }
+    let is_measured = |&n: &usize| samples.median("memory", n, WITH_MUSL).is_some();
+    let is_musl = !programs::is_glibc(&programs::ours());
+    if !is_musl && !samples.counts("memory").iter().any(is_measured) {
+        text.push_str("\nLinked with musl: not measured (MY_INIT_MUSL was not set).\n");
     }
     text
 }
@@ -155,13 +161,6 @@ fn stop(samples: &Samples, bars: &mut Bars) {
     bars.at_most("stop, 500 services: after the last one's end", 8e6, ours("after", 500), time);
 }
 
-/// Whether our binary has glibc in it, which needs more memory than musl.
-pub fn is_glibc() -> bool {
-    let binary = fs::read(programs::ours()).unwrap_or_default();
-    let mark = b"GNU C Library";
-    binary.windows(mark.len()).any(|window| window == mark)
-}
-
 /// What private memory may be with so many services, in bytes.
 pub fn memory_at_most(is_glibc: bool) -> [(usize, f64); 2] {
     let kilobytes = if is_glibc { [(0, 96.0), (500, 192.0)] } else { [(0, 48.0), (500, 128.0)] };
@@ -169,13 +168,17 @@ pub fn memory_at_most(is_glibc: bool) -> [(usize, f64); 2] {
 }
 
 fn memory(samples: &Samples, bars: &mut Bars) {
-    for (services, most) in memory_at_most(is_glibc()) {
+    for (services, most) in memory_at_most(programs::is_glibc(&programs::ours())) {
         let ours = samples.median("memory", services, "ours");
         let what = format!("private memory, {}", many(services));
         bars.at_most(&what, most, ours, bytes);
         if let Some((most, name)) = best_peer(samples, "memory", services, System::is_supervisor) {
             bars.at_most(&format!("{what}: the leanest supervisor, {name}"), most, ours, bytes);
         }
+    }
+    for (services, most) in memory_at_most(false) {
+        let ours = samples.median("memory", services, WITH_MUSL);
+        bars.at_most(&format!("private memory, {}, with musl", many(services)), most, ours, bytes);
     }
 }
 

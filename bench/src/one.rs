@@ -2,7 +2,7 @@
 
 use crate::processes::{Processes, processor};
 use crate::programs;
-use crate::systems::{self, System, Told};
+use crate::systems::{self, System, Told, Variant};
 use crate::tasks;
 use crate::world::{World, now};
 use nix::sys::signal::{Signal, kill};
@@ -84,7 +84,8 @@ impl Run {
 
     /// How many have noted their start when all run, PID 1's exec with them.
     fn all(&self) -> usize {
-        1 + if self.system.logs { 2 * self.services } else { self.services }
+        let logs = if self.system.variant == Variant::Logs { self.services } else { 0 };
+        1 + self.services + logs
     }
 
     /// The times are the services' own: how often we look makes no difference.

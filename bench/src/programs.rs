@@ -56,12 +56,32 @@ pub fn gather() -> Result<Option<&'static str>> {
     let ours = ours();
     fs::copy(&ours, directory.join("my_init"))
         .map_err(|error| Error::other(format!("{} (`make dist`): {error}", ours.display())))?;
+    if let Some(binary) = with_musl() {
+        let shown = binary.display();
+        fs::copy(&binary, directory.join("my_init_with_musl"))
+            .map_err(|error| Error::other(format!("MY_INIT_MUSL, {shown}: {error}")))?;
+        if is_glibc(&binary) {
+            return Err(Error::other(format!("MY_INIT_MUSL, {shown}: linked with glibc")));
+        }
+    }
     find_sv(&directory)
 }
 
 /// Our binary: MY_INIT, or what `make dist` has built.
 pub fn ours() -> PathBuf {
     env::var_os("MY_INIT").map_or_else(|| repository().join("dist/baseimage"), PathBuf::from)
+}
+
+/// The same linked with musl, where somebody has built it: MY_INIT_MUSL.
+pub fn with_musl() -> Option<PathBuf> {
+    env::var_os("MY_INIT_MUSL").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// Whether a binary has glibc in it, which needs more memory than musl.
+pub fn is_glibc(binary: &Path) -> bool {
+    let binary = fs::read(binary).unwrap_or_default();
+    let mark = b"GNU C Library";
+    binary.windows(mark.len()).any(|window| window == mark)
 }
 
 /// Gather the peers as well, as tools/peers has unpacked them. Whether there are any.

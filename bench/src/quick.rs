@@ -72,7 +72,9 @@ fn print(samples: &Samples, rounds: usize, sv: Option<&str>) {
     time("boot to last status", "published", &COUNTS[1..], ["ours", "", "floor with files"]);
     time("processor at boot", "processor", &COUNTS[1..], SYSTEMS);
     time("stop", "stop", &COUNTS, SYSTEMS);
-    for (line, (services, bar)) in bars::memory_at_most(bars::is_glibc()).into_iter().enumerate() {
+    for (line, (services, bar)) in
+        bars::memory_at_most(programs::is_glibc(&programs::ours())).into_iter().enumerate()
+    {
         let name = if line == 0 { "private memory" } else { "" };
         let values = SYSTEMS.map(|system| samples.median("memory", services, system));
         table.row(&Row { name, services, unit: Unit::Memory, values, bar: Some(bar) });

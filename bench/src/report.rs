@@ -5,7 +5,7 @@ use crate::figures::{FIGURES, Figure, Unit, times};
 use crate::plot::{self, Kind, Line};
 use crate::programs;
 use crate::samples::{Quartiles, Samples};
-use crate::systems;
+use crate::systems::{self, Variant};
 use std::fs;
 use std::io::Result;
 use std::path::Path;
@@ -81,7 +81,7 @@ fn machine() -> String {
     let system = system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
     let directory = programs::repository().to_string_lossy().to_string();
     let commit = output("git", &["-C", &directory, "describe", "--always", "--dirty"]);
-    let libc = if bars::is_glibc() { "static glibc" } else { "musl" };
+    let libc = if programs::is_glibc(&programs::ours()) { "static glibc" } else { "musl" };
     let version = env!("CARGO_PKG_VERSION");
     let peers = systems::all().iter().filter_map(|peer| {
         let version = programs::version(peer.package?).ok()??;
@@ -166,7 +166,7 @@ fn line(samples: &Samples, figure: &Figure, system: &str) -> Option<Line> {
         // It makes files as well, and stands for itself in a table.
         system if system.name == "floor with files" => return None,
         system if system.is_floor() => Kind::Floor,
-        system if system.logs || system.full_environment => Kind::Variant,
+        system if system.variant != Variant::Plain => Kind::Variant,
         system if system.is_ours() => Kind::Ours,
         _ => {
             let mut peers = systems::all().iter().filter(|system| system.package.is_some());
@@ -199,6 +199,9 @@ fn sizes() -> String {
     let bytes = |file: &Path| fs::metadata(file).map(|file| file.len());
     if let Ok(bytes) = bytes(&programs::ours()) {
         text.push_str(&format!("| our binary: my_init, sv, setuser | {bytes} |\n"));
+    }
+    if let Some(Ok(bytes)) = programs::with_musl().map(|binary| bytes(&binary)) {
+        text.push_str(&format!("| the same with musl | {bytes} |\n"));
     }
     const PROGRAMS: [(&str, &[&str]); 7] = [
         ("runit: runsvdir, runsv, sv, chpst", &["runsvdir", "runsv", "sv", "chpst"]),

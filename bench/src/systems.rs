@@ -19,6 +19,19 @@ pub enum Told {
     Command,
 }
 
+/// In what it differs from the plain one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Variant {
+    /// In nothing.
+    Plain,
+    /// Every service has a log service.
+    Logs,
+    /// The environment is as full as Docker's users fill it: a hundred variables.
+    FullEnvironment,
+    /// It is linked with musl: another binary.
+    Musl,
+}
+
 /// One system.
 pub struct System {
     /// What tables and plots call it.
@@ -33,10 +46,8 @@ pub struct System {
     pub waits: bool,
     /// So slow that three rounds are enough.
     pub slow: bool,
-    /// Whether every service has a log service.
-    pub logs: bool,
-    /// Whether the environment is as full as Docker's users fill it: a hundred variables.
-    pub full_environment: bool,
+    /// Ours in other circumstances.
+    pub variant: Variant,
     /// The distribution's package, for a peer.
     pub package: Option<&'static str>,
 }
@@ -48,8 +59,7 @@ const OURS: System = System {
     stop: Some(Signal::SIGTERM),
     waits: true,
     slow: false,
-    logs: false,
-    full_environment: false,
+    variant: Variant::Plain,
     package: None,
 };
 
@@ -62,10 +72,11 @@ const fn peer(name: &'static str, words: &'static [&'static str], told: Told) ->
 }
 
 /// All of them, in the order of the tables.
-const ALL: [System; 15] = [
+const ALL: [System; 16] = [
     OURS,
-    System { name: "ours in a full environment", full_environment: true, ..OURS },
-    System { name: "ours with logs", logs: true, ..OURS },
+    System { name: "ours in a full environment", variant: Variant::FullEnvironment, ..OURS },
+    System { name: "ours with logs", variant: Variant::Logs, ..OURS },
+    System { name: "ours with musl", variant: Variant::Musl, ..OURS },
     floor("floor by fork", &["/floor", "COUNT"]),
     floor("floor by vfork", &["/floor", "COUNT", "vfork"]),
     floor("floor with files", &["/floor", "COUNT", "files"]),
@@ -132,6 +143,9 @@ impl System {
 
     /// Whether it is here to be measured.
     pub fn is_here(&self) -> bool {
+        if self.variant == Variant::Musl {
+            return programs::with_musl().is_some();
+        }
         let program = self.words.first().unwrap_or(&"/").trim_start_matches('/');
         let peers = programs::directory().map(|directory| directory.join("peers"));
         self.package.is_none() || peers.is_ok_and(|peers| peers.join(program).exists())
@@ -166,7 +180,7 @@ impl System {
     /// Write down its services where it looks for them; the directories are there already.
     pub fn configure(&self, root: &Path, services: usize) -> Result<()> {
         let etc = root.join("etc");
-        if self.full_environment {
+        if self.variant == Variant::FullEnvironment {
             for number in 0..100 {
                 let value = format!("{number:0100}\n");
                 fs::write(etc.join(format!("container_environment/VARIABLE_{number}")), value)?;

@@ -1,7 +1,7 @@
 //! A root of its own for one run: a tmpfs with the programs, N services and nothing else.
 
 use crate::programs;
-use crate::systems::System;
+use crate::systems::{System, Variant};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::Mode;
@@ -83,6 +83,9 @@ impl World {
         for program in ["my_init", "floor", "true", "log", run] {
             fs::copy(programs.join(program), root.join(program))?;
         }
+        if system.variant == Variant::Musl {
+            fs::copy(programs.join("my_init_with_musl"), root.join("my_init"))?;
+        }
         let peers = programs.join("peers");
         if peers.exists() {
             fs::create_dir(root.join("usr"))?;
@@ -99,7 +102,7 @@ impl World {
             let directory = world.service(service);
             fs::create_dir(&directory)?;
             fs::hard_link(world.root.join(run), directory.join("run"))?;
-            if system.logs {
+            if system.variant == Variant::Logs {
                 fs::create_dir(directory.join("log"))?;
                 fs::hard_link(world.root.join("log"), directory.join("log/run"))?;
             }
