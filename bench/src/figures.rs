@@ -17,6 +17,10 @@ impl Unit {
         match self {
             Unit::Time => format!("{} ms", digits(value / 1e6)),
             Unit::Memory if value >= 10e6 => format!("{} MB", digits(value / 1024.0 / 1024.0)),
+            // Less than a page: shared out among services.
+            Unit::Memory if value > 0.0 && value < 1024.0 => {
+                format!("{} kB", digits(value / 1024.0))
+            }
             Unit::Memory => format!("{:.0} kB", value / 1024.0),
             Unit::Number => format!("{value:.0}"),
         }
@@ -60,12 +64,22 @@ pub struct Figure {
     pub unit: Unit,
     /// The name of its plot.
     pub plot: Option<&'static str>,
+    /// The name of a plot of it divided by the number of services: level where none costs more
+    /// for there being others.
+    pub per_service: Option<&'static str>,
     /// A sentence below the heading.
     pub note: &'static str,
 }
 
-const USUAL: Figure =
-    Figure { figure: "", title: "", axis: "milliseconds", unit: Unit::Time, plot: None, note: "" };
+const USUAL: Figure = Figure {
+    figure: "",
+    title: "",
+    axis: "milliseconds",
+    unit: Unit::Time,
+    plot: None,
+    per_service: None,
+    note: "",
+};
 
 /// All of them, in the order of RESULTS.md.
 pub const FIGURES: [Figure; 26] = [
@@ -73,6 +87,7 @@ pub const FIGURES: [Figure; 26] = [
         figure: "boot",
         title: "Boot",
         plot: Some("boot"),
+        per_service: Some("boot-per-service"),
         note: "From the exec of PID 1 until the last service runs.",
         ..USUAL
     },
@@ -123,6 +138,7 @@ pub const FIGURES: [Figure; 26] = [
         axis: "kilobytes",
         unit: Unit::Memory,
         plot: Some("memory"),
+        per_service: Some("memory-per-service"),
         note: "Of init and supervisors, without the services.",
     },
     Figure {

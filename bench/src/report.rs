@@ -130,14 +130,10 @@ fn section(samples: &Samples, figure: &Figure, results: &Path) -> Result<String>
     if !figure.note.is_empty() {
         text.push_str(&format!("{}\n\n", figure.note));
     }
-    if let Some(file) = figure.plot {
-        let title = format!("{} (medians)", figure.title);
-        let lines: Vec<Line> = rows.iter().filter_map(|row| line(samples, figure, row)).collect();
-        let svg = plot::draw(&title, figure.axis, &lines, &|value| {
-            figure.unit.show(value * figure.unit.scale())
-        });
-        fs::write(results.join(format!("{file}.svg")), svg)?;
-        text.push_str(&format!("![{title}]({file}.svg)\n\n"));
+    for (file, per_service) in [(figure.plot, false), (figure.per_service, true)] {
+        if let Some(file) = file {
+            text.push_str(&plot(samples, figure, &rows, per_service, &results.join(file))?);
+        }
     }
     let heads: Vec<String> = counts
         .iter()
@@ -157,25 +153,56 @@ fn section(samples: &Samples, figure: &Figure, results: &Path) -> Result<String>
     Ok(text)
 }
 
-fn line(samples: &Samples, figure: &Figure, system: &str) -> Option<Line> {
-    let counts = samples.counts(figure.figure);
-    let value = |services| samples.median(figure.figure, services, system);
-    let point = |&services: &usize| Some((services, value(services)? / figure.unit.scale()));
-    let points: Vec<_> = counts.iter().filter_map(point).collect();
-    let kind = match systems::named(system).ok()? {
+/// Draw it, and what stands in the text for it.
+fn plot(
+    samples: &Samples,
+    figure: &Figure,
+    rows: &[String],
+    per_service: bool,
+    file: &Path,
+) -> Result<String> {
+    let suffix = if per_service { " per service" } else { "" };
+    let title = format!("{}{suffix} (medians)", figure.title);
+    let axis = format!("{}{suffix}", figure.axis);
+    let lines: Vec<Line> =
+        rows.iter().filter_map(|row| line(samples, figure, per_service, row)).collect();
+    let show = |value| figure.unit.show(value * figure.unit.scale());
+    let file = file.with_extension("svg");
+    fs::write(&file, plot::draw(&title, &axis, &lines, &show))?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    Ok(format!("![{title}]({name})\n\n"))
+}
+
+#[allow(clippy::cast_precision_loss)] // there are hundreds of services
+fn line(samples: &Samples, figure: &Figure, per_service: bool, name: &str) -> Option<Line> {
+    let system = systems::named(name).ok()?;
+    let kind = match system.variant {
         // It makes files as well, and stands for itself in a table.
-        system if system.name == "floor with files" => return None,
-        system if system.is_floor() => Kind::Floor,
-        system if system.variant != Variant::Plain => Kind::Variant,
-        system if system.is_ours() => Kind::Ours,
-        _ => {
+        _ if system.name == "floor with files" => return None,
+        _ if system.is_floor() => Kind::Floor,
+        // What ours costs with more to do is a question of memory, and of each log service.
+        Variant::Logs if per_service || figure.unit == Unit::Memory => Kind::Variant,
+        Variant::FullEnvironment | Variant::Musl if !per_service && figure.unit == Unit::Memory => {
+            Kind::Variant
+        }
+        Variant::Logs | Variant::FullEnvironment | Variant::Musl => return None,
+        Variant::Plain if system.is_ours() => Kind::Ours,
+        Variant::Plain => {
             let mut peers = systems::all().iter().filter(|system| system.package.is_some());
-            Kind::Peer(peers.position(|peer| peer.name == system)?)
+            Kind::Peer(peers.position(|peer| peer.name == name)?)
         }
     };
-    // What ours costs with more to do is a question of memory; a single point is no line.
-    let is_shown = points.len() > 1 && (kind != Kind::Variant || figure.unit == Unit::Memory);
-    is_shown.then(|| Line { name: system.to_string(), points, kind })
+    let point = |&services: &usize| {
+        let value = samples.median(figure.figure, services, name)? / figure.unit.scale();
+        match (per_service, services) {
+            (false, _) => Some((services, value)),
+            (true, 0) => None,
+            (true, _) => Some((services, value / services as f64)),
+        }
+    };
+    let points: Vec<_> = samples.counts(figure.figure).iter().filter_map(point).collect();
+    // A single point is no line.
+    (points.len() > 1).then(|| Line { name: name.to_string(), points, kind })
 }
 
 fn cell(unit: Unit, quartiles: Quartiles, least: Option<f64>) -> String {
@@ -224,4 +251,20 @@ fn sizes() -> String {
     let size = output("timeout", &asked);
     let size = if size.is_empty() { "not here".to_string() } else { size };
     text + &format!("| the image {image} | {size} |\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_costs_the_same_for_each_service_is_a_level_line() {
+        let mut samples = Samples::default();
+        for (services, nanoseconds) in [(0, 5), (10, 20_000_000), (500, 1_000_000_000)] {
+            samples.add("boot", services, "ours with logs", nanoseconds);
+        }
+        let boot = FIGURES.iter().find(|figure| figure.figure == "boot").unwrap();
+        let line = line(&samples, boot, true, "ours with logs").unwrap();
+        assert_eq!(line.points, [(10, 2.0), (500, 2.0)]);
+    }
 }

@@ -53,5 +53,8 @@ fn a_round_with_one_service_becomes_a_report_with_a_plot() {
     for row in ["| ours | **", "| floor by fork | **", "| floor by vfork | **", "| bare | **"] {
         assert!(report.contains(row), "no {row} in\n{report}");
     }
+    for plot in ["memory.svg", "memory-per-service.svg"] {
+        assert!(report.contains(plot), "no {plot} in\n{report}");
+    }
     assert!(fs::read_to_string(results.join("memory.svg")).unwrap().contains(">ours "));
 }
