@@ -5,7 +5,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 NAME    ?= baseimage
 VERSION ?= latest
-export ROUNDS PARTS COUNTS SYSTEMS RESULTS MY_INIT_MUSL
+export ROUNDS PARTS COUNTS SYSTEMS RESULTS MY_INIT_MUSL WAIT_SECONDS
 export NAME VERSION BASE_IMAGE SUITE PLATFORM DISABLE_SYSLOG DISABLE_CRON DISABLE_SSH
 
 .PHONY: help run test check histories exhausted mutants live bench bench-quick dist image build clean

@@ -5,7 +5,7 @@
 
 use crate::samples::Samples;
 use crate::systems::{self, System, Told, Variant};
-use crate::{programs, report, world};
+use crate::{programs, report, tasks, world};
 use std::env;
 use std::fs;
 use std::io::{Error, ErrorKind, Result, Write, stderr};
@@ -13,10 +13,13 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// In how many rounds what is slow takes part.
 const SLOW_ROUNDS: usize = 3;
+
+/// A machine with a load below this has nothing else to do.
+const QUIET: f64 = 0.3;
 
 /// No run takes longer, in seconds.
 const PATIENCE: &str = "120";
@@ -196,6 +199,9 @@ fn is_in(list: Option<&[String]>, name: &str) -> bool {
 /// Measure what is asked for, and write the results.
 pub fn run() -> Result<()> {
     let asked = Asked::new()?;
+    if report::commit().ends_with("-dirty") {
+        eprintln!("bench: there are changes that are not committed: the results are of no commit");
+    }
     world::leave(nix::sched::CloneFlags::empty())?;
     world::mount_tmpfs(&programs::directory()?)?;
     programs::gather()?;
@@ -208,13 +214,11 @@ pub fn run() -> Result<()> {
 
     let mut gathered: Vec<Samples> = asked.parts().map(|_| Samples::default()).collect();
     let mut failures = Vec::new();
-    let (start, load) = (Instant::now(), report::load());
+    let load = until_quiet();
+    let start = Instant::now();
     for round in 0..asked.rounds {
         for (part, samples) in asked.parts().zip(&mut gathered) {
-            let seconds = start.elapsed().as_secs();
-            let progress = format!("round {} of {}: {}", round + 1, asked.rounds, part.name);
-            // Whoever does not see it misses nothing.
-            let _ = write!(stderr(), "\r{seconds:4} s, {progress:40}\r");
+            progress(start, &format!("round {} of {}: {}", round + 1, asked.rounds, part.name));
             BUSY.store(part.name == "busy", Ordering::Relaxed);
             busy.unpark();
             measure(&asked, part, round, samples, &mut failures)?;
@@ -229,6 +233,31 @@ pub fn run() -> Result<()> {
     }
     let ours = failures.iter().any(|failure| failure.starts_with("ours"));
     if ours { Err(Error::other("ours failed")) } else { Ok(()) }
+}
+
+/// Over the line before.
+fn progress(start: Instant, what: &str) {
+    // Whoever does not see it misses nothing.
+    let _ = write!(stderr(), "\r{:4} s, {what:40}\r", start.elapsed().as_secs());
+}
+
+/// Until the machine has had nothing else to do for a minute, or for as long as one has patience.
+/// The load then.
+fn until_quiet() -> String {
+    let (start, patience) = (Instant::now(), tasks::seconds("WAIT_SECONDS", 300));
+    loop {
+        let load = report::load();
+        // One that cannot be read says nothing.
+        if load.parse().map_or(true, |load: f64| load < QUIET) {
+            return load;
+        }
+        if start.elapsed() >= patience {
+            eprintln!("bench: the machine is not quiet: going on with a load of {load}");
+            return load;
+        }
+        progress(start, &format!("waiting for a quiet machine: load {load}"));
+        thread::sleep(Duration::from_secs(1));
+    }
 }
 
 fn keep(asked: &Asked, gathered: &[Samples], rounds: usize, load: &str) -> Result<()> {

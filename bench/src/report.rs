@@ -11,16 +11,26 @@ use std::io::Result;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The load of the machine.
+/// The load of the machine in the last minute.
 pub fn load() -> String {
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or("unknown".to_string());
     load.split(' ').next().unwrap_or_default().to_string()
+}
+
+/// The commit that is measured, and whether there are changes to it, other than of results.
+pub fn commit() -> String {
+    let directory = programs::repository().to_string_lossy();
+    let git = |words: &[&str]| output("git", &[&["-C", &directory], words].concat());
+    let commit = git(&["describe", "--always"]);
+    let others = ["--untracked-files=no", "--", ".", ":!bench/RESULTS.md", ":!bench/*.svg"];
+    let changes = git(&[&["status", "--porcelain"][..], &others].concat());
+    if changes.is_empty() { commit } else { commit + "-dirty" }
 }
 
 /// One line about some figures.
 pub fn about(rounds: usize, load: &str) -> String {
     let date = output("date", &["--utc", "+%Y-%m-%d %H:%M UTC"]);
-    format!("{date}, {rounds} rounds, load at the beginning {load}")
+    format!("{date}, commit {}, {rounds} rounds, load at the beginning {load}", commit())
 }
 
 /// What a program says; nothing, where it cannot be asked.
@@ -79,8 +89,7 @@ fn machine() -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let system = system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
-    let directory = programs::repository().to_string_lossy().to_string();
-    let commit = output("git", &["-C", &directory, "describe", "--always", "--dirty"]);
+    let commit = commit();
     let libc = if programs::is_glibc(&programs::ours()) { "static glibc" } else { "musl" };
     let version = env!("CARGO_PKG_VERSION");
     let peers = systems::all().iter().filter_map(|peer| {

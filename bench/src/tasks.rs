@@ -96,7 +96,7 @@ pub fn idle(run: &Run) -> Result<()> {
 }
 
 /// A number of seconds from the environment, or the usual one.
-fn seconds(name: &str, usual: u64) -> Duration {
+pub fn seconds(name: &str, usual: u64) -> Duration {
     let asked = env::var(name).ok().and_then(|value| value.parse().ok());
     Duration::from_secs(asked.unwrap_or(usual))
 }

@@ -40,6 +40,7 @@ fn a_round_with_one_service_becomes_a_report_with_a_plot() {
         .env("MY_INIT", &binary)
         .env("RESULTS", &results)
         .envs([("ROUNDS", "1"), ("COUNTS", "0,1"), ("IDLE_SECONDS", "1"), ("LOOP_SECONDS", "1")])
+        .env("WAIT_SECONDS", "0")
         .env("SYSTEMS", "ours,floor by fork,floor by vfork,floor with files,bare")
         .env_remove("PARTS")
         .output()
