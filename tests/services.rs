@@ -319,7 +319,8 @@ fn a_control_script_stands_in_for_its_signal_unless_it_fails() {
     for subject in Subject::BOTH {
         let mut it = subject.container().service("web", NOTES);
         for (letter, _) in SIGNALS {
-            let lines = format!("echo {letter} >>/asked; exit $(cat /code)");
+            // Decided before anybody can see that it was asked.
+            let lines = format!("code=$(cat /code); echo {letter} >>/asked; exit $code");
             it = script(it, &format!("web/control/{letter}"), &lines);
         }
         let it = it.file("/code", "0\n").boot();

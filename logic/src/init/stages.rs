@@ -82,7 +82,9 @@ impl Init {
         if !core::mem::replace(&mut self.booted, true) && self.plan.services {
             return Some(Action::Say(Notice::ServicesBooted));
         }
-        self.next_to_start(now, self.plan.main_command)
+        // The command may look at them.
+        let unseen = self.services.next_unseen();
+        unseen.or_else(|| self.next_to_start(now, self.plan.main_command))
     }
 
     fn next_of_scripts(&mut self, now: Instant, of: Scripts, position: Position) -> Option<Action> {

@@ -569,3 +569,16 @@ fn without_scripts_the_services_start_before_anybody_can_look_at_them() {
     let booting = world.at(Action::Say(Notice::BootingServices));
     assert!(booting.is_some() && booting < world.at(Action::OpenServices));
 }
+
+#[test]
+fn the_command_sees_of_the_services_that_they_run() {
+    let mut world = World::new(PLAN);
+    // A script: so services can be looked at before they run.
+    world.scripts = |of| usize::from(of == Scripts::Startup);
+    let shape = Shape { down: false, log: None };
+    world.core.handle(world.now, Event::Found(ServiceId(0), shape));
+    world.go();
+    world.ends(Exit::Code(0));
+    let shown = world.did.iter().rposition(|&done| done == Action::Publish(ServiceId(0)));
+    assert!(world.at(run(0)) < shown && shown < world.at(Action::Start(Role::MainCommand)));
+}

@@ -187,6 +187,9 @@ impl Checks {
         let hurries = self.hurries(world);
         self.order.before(world, action, hurries);
         self.course.before(self.life(world), action);
+        if action == Action::Start(Role::MainCommand) {
+            self.what_is_shown_is_so(world);
+        }
         if let Some(exit) = is_main_over(action) {
             let is_main = |process: &&Process| process.role == Some(Role::MainCommand);
             if let Some(process) = world.kernel.processes.values().find(is_main) {
