@@ -10,7 +10,7 @@
 //! | BASEIMAGE_IMAGE | the image that ships | what `tools/image` makes |
 //! | BASEIMAGE_WORLDS | `namespaces`, `docker` or both | both |
 //! | BASEIMAGE_SKIPPED | a file that lists the tests that were skipped | none |
-//! | CI | `true`: a missing Docker is a failure | |
+//! | CI | `true`: a missing Docker or valgrind is a failure | |
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -59,8 +59,8 @@ impl Need {
             Need::Shipped => "MY_INIT=dist/my_init, the binary as it ships",
         };
         let test = thread::current().name().unwrap_or("a test").to_string();
-        let may_miss = self != Need::Docker || !is_ci();
-        assert!(may_miss, "{test} needs Docker, and under CI it must be there");
+        let can_be_had = matches!(self, Need::Docker | Need::Valgrind);
+        assert!(!can_be_had || !is_ci(), "{test} needs {what}, and under CI it must be there");
         say(&format!("skipped: {test}: needs {what}"));
         // cargo counts it as passed; whoever set this variable counts it as what it is.
         if let Some(list) = env::var_os("BASEIMAGE_SKIPPED") {
