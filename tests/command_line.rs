@@ -3,7 +3,7 @@
 
 mod world;
 
-use world::{Line, Live, Need, Party, normal, told};
+use world::{Line, Live, Need, Ours, Party, Row, Theirs, normal, told};
 
 const WEB: &str = "run: web: (pid N) Ns";
 const OK_WEB: &str = "ok: run: web: (pid N) Ns";
@@ -95,9 +95,11 @@ fn variables_and_options_say_where_and_for_how_long() {
 fn an_empty_svdir_is_none() {
     Party::each(|party| {
         let it = booted(party);
-        // See compatibility.md#sv-empty-svdir: theirs looks where it stands.
-        let line = if party.by_theirs { (1, NO_DIRECTORY) } else { (0, WEB) };
-        told(|line| it.run(&["sh", "-c", line]), &[("SVDIR= sv status web", line.0, line.1)]);
+        let empty = "SVDIR= sv status web";
+        // Theirs looks where it stands.
+        let (ours, theirs) = (Ours((empty, 0, WEB)), Theirs((empty, 1, NO_DIRECTORY)));
+        let line = party.either(Row("sv-empty-svdir"), ours, theirs);
+        told(|line| it.run(&["sh", "-c", line]), &[line]);
     });
 }
 
@@ -117,13 +119,10 @@ fn wrong_words_show_the_usage_and_are_code_100() {
             assert_eq!((out.code, out.stdout.as_str()), (2, ""), "{words}: {}", out.stderr);
             assert!(out.stderr.contains("usage: web "), "{words}: {}", out.stderr);
         }
-        // See compatibility.md#sv-status-all.
         let all = it.sv_output("status");
-        let expected = "run: deaf: (pid N) Ns\ndown: off: Ns\nrun: web: (pid N) Ns";
-        match party.by_theirs {
-            true => assert_eq!((all.code, all.stdout.as_str()), (100, "")),
-            false => assert_eq!((all.code, normal(&all.stdout).as_str()), (0, expected)),
-        }
+        let ours = Ours((0, "run: deaf: (pid N) Ns\ndown: off: Ns\nrun: web: (pid N) Ns"));
+        let expected = party.either(Row("sv-status-all"), ours, Theirs((100, "")));
+        assert_eq!((all.code, normal(&all.stdout).as_str()), expected);
     });
 }
 

@@ -4,7 +4,7 @@
 
 mod world;
 
-use world::{Line, Live, Ours, Party, Subject, Theirs, normal, told};
+use world::{Line, Live, Ours, Party, Row, Theirs, normal, told};
 
 const WEB: &str = "run: web: (pid N) Ns";
 const OK_WEB: &str = "ok: run: web: (pid N) Ns";
@@ -190,9 +190,9 @@ fn what_does_not_come_is_a_timeout_and_force_kills() {
             ("-w 1 shutdown deaf", 1, "timeout: run: deaf: (pid N) Ns, want down, got TERM"),
             ("-w 1 force-shutdown deaf", 1, "kill: run: deaf: (pid N) Ns, want down, got TERM"),
         ]);
-        // See compatibility.md#exit-verb.
         let gone = ("until status deaf", 1, "fail: deaf: runsv not running");
-        told(&[subject.either(Ours(gone), Theirs(("until status deaf", 0, DEAF)))]);
+        let back = ("until status deaf", 0, DEAF);
+        told(&[subject.either(Row("exit-verb"), Ours(gone), Theirs(back))]);
     });
 }
 
@@ -240,28 +240,38 @@ fn check_decides_whether_a_service_is_available() {
 #[test]
 fn exit_and_shutdown_end_the_supervision_of_a_service() {
     Party::each(|party| {
-        let (it, subject) = (booted(party), party.subject);
-        // See compatibility.md#exit-verb.
-        let back = |line| subject.either(Ours(line), Theirs(("until status web", 0, WEB)));
-        let gone = ("until status web", 1, "fail: web: runsv not running");
+        let it = booted(party);
         // In one breath: their runsvdir starts it again within a second.
         let exit = "out=$(sv exit web 2>&1) && [ -z \"$out\" ]";
         it.sh(&format!("{exit} && until sv status web | grep 'runsv not running'; do :; done"));
-        told(|words| it.sv_output(words), &[back(gone)]);
-        if subject == Subject::Ours {
-            it.sh("mv /etc/service/web /web; mv /web /etc/service/web");
-        }
         told(
             |words| it.sv_output(words),
             &[
-                ("until status web", 0, WEB),
-                ("shutdown web", 0, "ok: web: runsv not running"),
                 ("until status logged/log", 0, "run: logged/log: (pid N) Ns"),
                 ("exit logged/log", 0, ""),
                 ("status logged/log", 0, "run: logged/log: (pid N) Ns"),
                 ("shutdown logged", 0, "ok: logged: runsv not running"),
             ],
         );
+    });
+}
+
+#[test]
+fn after_exit_a_service_is_forgotten_until_a_directory_comes_or_goes_or_hup_comes() {
+    Party::each(|party| {
+        let it = booted(party);
+        for change in ["cp -r /etc/service/off /new; mv /new /etc/service/new", "kill -HUP 1"] {
+            let pid = it.service_pid("web");
+            it.sv("exit web");
+            it.until(|it| it.sh(&format!("kill -0 {pid} 2>/dev/null || echo gone")) == "gone\n");
+            // Theirs is there again without any of it.
+            if party.subject.is_ours(Row("exit-verb")) {
+                it.sv("restart logged");
+                assert_eq!(it.sv("status web"), "fail: web: runsv not running\n");
+                it.sh(change);
+            }
+            it.until_is("run", "web");
+        }
     });
 }
 

@@ -5,18 +5,14 @@
 mod world;
 
 use std::time::{Duration, Instant};
-use world::{Container, Live, Subject, normal};
+use world::{Live, Row, Subject, normal};
 
 /// A service that stays.
 const STAYS: &str = "exec sleep 1000";
 
-fn theirs() -> Container {
-    Subject::Runit.container()
-}
-
 /// With `web`, whose `run` is this.
-fn with_web(run: &str) -> Live {
-    let it = theirs().service("web", run).boot();
+fn with_web(row: Row, run: &str) -> Live {
+    let it = Subject::runit(row).service("web", run).boot();
     it.until_there("/etc/service/web/supervise/status");
     it
 }
@@ -31,10 +27,9 @@ fn least_time(it: &Live, words: [&str; 2]) -> Duration {
     (0..3).map(|_| words.map(timed)[1]).min().unwrap()
 }
 
-/// See compatibility.md#noticed-at-once.
 #[test]
 fn runsvdir_looks_now_and_then() {
-    let it = theirs().service("first", STAYS).boot();
+    let it = Subject::runit(Row("noticed-at-once")).service("first", STAYS).boot();
     let add = |name: &str| {
         let begun = Instant::now();
         it.sh(&format!("cp -r /etc/service/first/run /{name}.run; mkdir /{name}"));
@@ -48,10 +43,9 @@ fn runsvdir_looks_now_and_then() {
     assert!(waited > Duration::from_millis(500), "{waited:?}");
 }
 
-/// See compatibility.md#replaced.
 #[test]
 fn runsvdir_starts_a_new_definition_while_the_old_one_ends() {
-    let it = with_web("trap '' TERM; echo $$ >/old; while :; do sleep 1; done");
+    let it = with_web(Row("replaced"), "trap '' TERM; echo $$ >/old; while :; do sleep 1; done");
     it.until_there("/old");
     it.sh("mkdir /new; printf '#!/bin/sh\ntouch /new-runs; exec sleep 1000\n' >/new/run");
     it.sh("chmod +x /new/run; mv /etc/service/web /gone; mv /new /etc/service/web");
@@ -59,18 +53,16 @@ fn runsvdir_starts_a_new_definition_while_the_old_one_ends() {
     it.sh("kill -0 $(cat /old)");
 }
 
-/// See compatibility.md#daemonizes.
 #[test]
 fn runsv_says_nothing_of_a_run_that_ends_at_once() {
-    let it = with_web("echo on >>/starts");
+    let it = with_web(Row("daemonizes"), "echo on >>/starts");
     it.until(|it| it.exists("/starts") && it.read("/starts").lines().count() == 4);
     assert_eq!(it.stderr(), "");
 }
 
-/// See compatibility.md#up-ends-the-rest.
 #[test]
 fn runsv_rests_whoever_asks() {
-    let it = with_web("date +%s%3N >>/starts; exit 1");
+    let it = with_web(Row("up-ends-the-rest"), "date +%s%3N >>/starts; exit 1");
     let starts = || it.read("/starts").lines().map(|at| at.parse().unwrap()).collect::<Vec<u64>>();
     it.until_there("/starts");
     it.until(|it| {
@@ -80,10 +72,9 @@ fn runsv_rests_whoever_asks() {
     assert!(starts().windows(2).all(|two| two[1] - two[0] >= 900), "{:?}", starts());
 }
 
-/// See compatibility.md#control-waits.
 #[test]
 fn a_script_of_control_that_hangs_holds_up_runsv() {
-    let it = theirs().service("web", STAYS).fifo("/gate");
+    let it = Subject::runit(Row("control-waits")).service("web", STAYS).fifo("/gate");
     let it = it.executable("/etc/service/web/control/h", "#!/bin/sh\nread go </gate\n").boot();
     it.until_is("run", "web");
     it.sv("hup web");
@@ -91,19 +82,17 @@ fn a_script_of_control_that_hangs_holds_up_runsv() {
     assert_eq!((out.code, normal(&out.stdout).as_str()), (1, "kill: run: web: (pid N) Ns"));
 }
 
-/// See compatibility.md#one-fifo.
 #[test]
 fn ok_and_control_are_two_fifos() {
-    let it = with_web(STAYS);
+    let it = with_web(Row("one-fifo"), STAYS);
     let numbers = it.sh("cd /etc/service/web/supervise; stat --format %i ok control");
     let numbers: Vec<&str> = numbers.lines().collect();
     assert!(numbers.len() == 2 && numbers[0] != numbers[1], "{numbers:?}");
 }
 
-/// See compatibility.md#healed.
 #[test]
 fn what_is_deleted_of_supervise_stays_so() {
-    let it = with_web(STAYS);
+    let it = with_web(Row("healed"), STAYS);
     it.until_is("run", "web");
     it.sh("rm /etc/service/web/supervise/ok; cp -r /etc/service/web /new; rm -r /new/supervise");
     it.sh("mv /new /etc/service/new");
@@ -113,82 +102,83 @@ fn what_is_deleted_of_supervise_stays_so() {
     assert!(!it.exists("/etc/service/web/supervise/ok"));
 }
 
-/// See compatibility.md#sv-at-once.
 #[test]
 fn sv_looks_every_420_milliseconds() {
-    let it = with_web(STAYS);
+    let it = with_web(Row("sv-at-once"), STAYS);
     it.until_is("run", "web");
     let least = least_time(&it, ["start web", "stop web"]);
     assert!(least > Duration::from_millis(300), "{least:?}");
 }
 
-/// See compatibility.md#sv-waits-for-ok.
 #[test]
 fn sv_does_not_wait_for_ok() {
-    let it = theirs().executable("/etc/service/.db/run", "#!/bin/sh\nexec sleep 1000\n").boot();
+    let it = Subject::runit(Row("sv-waits-for-ok"))
+        .executable("/etc/service/.db/run", "#!/bin/sh\nexec sleep 1000\n")
+        .boot();
     let least = least_time(&it, ["status ./.db", "start /etc/service/.db"]);
     assert!(least < Duration::from_millis(900), "{least:?}");
 }
 
-/// See compatibility.md#sv-restart.
 #[test]
 fn sv_takes_a_run_of_the_same_second_for_the_new_one() {
-    let it = with_web("trap '' TERM; exec sleep 1000");
+    let it = with_web(Row("sv-restart"), "trap '' TERM; exec sleep 1000");
+    let process = |it: &Live| it.sv("status web").split(')').next().unwrap().to_string();
     // It cannot be restarted at all.
     it.until(|it| {
+        let killed = process(it);
         it.sv("kill web");
-        it.until_is("run", "web");
-        let pid = it.service_pid("web");
+        it.until(|it| process(it).starts_with("run: ") && process(it) != killed);
         let out = it.sv_output("-w 1 restart web");
-        out.code == 0 && out.stdout.contains(&format!("(pid {pid})"))
+        out.code == 0 && out.stdout.contains(&process(it))
     });
 }
 
-/// See compatibility.md#sv-start-dies.
 #[test]
 fn sv_runs_out_of_time_for_a_service_that_dies_at_once() {
-    let it = with_web("exit 1");
+    let it = with_web(Row("sv-start-dies"), "exit 1");
     it.until(|it| {
         let out = it.sv_output("-w 1 start web");
         out.code == 1 && out.stdout.starts_with("timeout: ")
     });
 }
 
-/// See compatibility.md#sv-check.
 #[test]
 fn sv_check_is_content_with_a_finish_that_runs() {
-    let it = theirs().service("web", "exit 1").fifo("/gate");
+    let it = Subject::runit(Row("sv-check")).service("web", "exit 1").fifo("/gate");
     let it = it.executable("/etc/service/web/finish", "#!/bin/sh\nread go </gate\n").boot();
     it.until_is("finish", "web");
     let out = it.sv_output("check web");
     assert_eq!((out.code, normal(&out.stdout).as_str()), (0, "ok: finish: web: (pid N) Ns"));
 }
 
-/// See compatibility.md#sv-check-soon.
 #[test]
 fn sv_asks_a_check_again_after_420_milliseconds() {
     let check = "#!/bin/sh\necho asked >>/asked; exit 1\n";
-    let it = theirs().service("web", STAYS).executable("/etc/service/web/check", check).boot();
+    let it = Subject::runit(Row("sv-check-soon"))
+        .service("web", STAYS)
+        .executable("/etc/service/web/check", check)
+        .boot();
     it.until_is("run", "web");
     assert_eq!(it.sv_output("-w 1 check web").code, 1);
     let asked = it.read("/asked").lines().count();
     assert!((1..=5).contains(&asked), "{asked}");
 }
 
-/// See compatibility.md#sv-overruled.
 #[test]
 fn sv_waits_for_a_service_that_switches_itself_off() {
-    let it = with_web("sv down web; exec sleep 1000");
+    let it = with_web(Row("sv-overruled"), "sv down web; exec sleep 1000");
     it.until_is("down", "web");
     let out = it.sv_output("-w 2 start web");
     assert_eq!(out.code, 1, "{}", out.stdout);
     assert!(out.stdout.starts_with("timeout: "), "{}", out.stdout);
 }
 
-/// See compatibility.md#sv-logger.
 #[test]
 fn sv_shows_a_logger_that_cannot_be_asked_as_its_service() {
-    let it = theirs().service("web", STAYS).service("web/log", "exec cat").boot();
+    let it = Subject::runit(Row("sv-logger"))
+        .service("web", STAYS)
+        .service("web/log", "exec cat")
+        .boot();
     it.until_is("run", "web");
     it.until_is("run", "web/log");
     it.sh("mv /etc/service/web/log/supervise /gone");
@@ -197,28 +187,25 @@ fn sv_shows_a_logger_that_cannot_be_asked_as_its_service() {
     assert_eq!(status.matches(&pid).count(), 2, "{status}");
 }
 
-/// See compatibility.md#sv-garbage.
 #[test]
 fn sv_shows_a_broken_status_as_it_comes() {
-    let it = with_web(STAYS);
+    let it = with_web(Row("sv-garbage"), STAYS);
     it.until_is("run", "web");
     it.sh("printf '%20s' >/etc/service/web/supervise/status");
     let out = it.sv_output("status web");
     assert!(out.code == 0 && out.stdout.starts_with("web: (pid "), "{}", out.stdout);
 }
 
-/// See compatibility.md#sv-names.
 #[test]
 fn sv_prints_names_as_they_are() {
-    let it = with_web(STAYS);
+    let it = with_web(Row("sv-names"), STAYS);
     let out = it.run(&["sv", "status", "we\nb"]);
     assert!(out.stdout.contains("we\nb: "), "{}", out.stdout);
 }
 
-/// See compatibility.md#sv-lsb.
 #[test]
 fn sv_under_any_other_name_is_an_init_script() {
-    let it = with_web(STAYS);
+    let it = with_web(Row("sv-lsb"), STAYS);
     it.until_is("run", "web");
     it.sh("ln -s /usr/bin/sv /usr/local/bin/web");
     assert_eq!(normal(&it.sh("web status")), "run: web: (pid N) Ns");

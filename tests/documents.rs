@@ -95,18 +95,35 @@ fn every_difference_has_an_anchor_of_its_own_and_a_test() {
     assert!(anchors.len() > 20, "there are differences");
 }
 
+/// The files of tests, but for this one: their paths and what they say.
+fn texts() -> Vec<(PathBuf, String)> {
+    let paths = fs::read_dir(root("tests")).unwrap().map(|entry| entry.unwrap().path());
+    let paths = paths.filter(|path| path.is_file() && !path.ends_with("documents.rs"));
+    paths.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// Without comments.
+fn code(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The anchors that stand behind this.
+fn anchors<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
+    let rests = text.split(before).skip(1);
+    let anchor = |rest: &'a str| rest.split(|c: char| !c.is_alphanumeric() && c != '-').next();
+    rests.filter_map(anchor).filter(|anchor| !anchor.is_empty()).collect()
+}
+
 #[test]
 fn every_difference_that_a_test_names_is_written_down() {
     let page = read("docs/compatibility.md");
-    for entry in fs::read_dir(root("tests")).unwrap() {
-        let path = entry.unwrap().path();
-        let text = fs::read_to_string(&path).unwrap_or_default();
-        let named = text.split("compatibility.md#").skip(1).map(|rest| {
-            rest.split(|c: char| !c.is_alphanumeric() && c != '-').next().unwrap_or_default()
-        });
-        for anchor in named.filter(|anchor| !anchor.is_empty()) {
-            let is_there = page.contains(&format!("<a id=\"{anchor}\">"));
-            assert!(is_there, "{}: no row {anchor} in compatibility.md", path.display());
+    for (path, text) in texts() {
+        for before in ["compatibility.md#", "Row(\""] {
+            for anchor in anchors(&text, before) {
+                let is_there = page.contains(&format!("<a id=\"{anchor}\">"));
+                assert!(is_there, "{}: no row {anchor} in compatibility.md", path.display());
+            }
         }
     }
 }
@@ -124,26 +141,10 @@ fn every_difference_from_runit_is_asked_of_runit_too() {
     let page = read("docs/compatibility.md");
     let rows = rows_about_runit(&page);
     assert!(rows.len() > 20, "there are differences");
-    // Functions, each with what is written above it, that have to do with Debian's runit.
-    let texts = fs::read_dir(root("tests")).unwrap().map(|entry| entry.unwrap().path());
-    let texts = texts.filter(|path| !path.ends_with("documents.rs"));
-    let mut tests = Vec::new();
-    for text in texts.map(|path| fs::read_to_string(path).unwrap_or_default()) {
-        let theirs = ["Subject::BOTH", ".either(", "Party::each", "party.by_theirs", "subject:"];
-        let is_about_theirs = |part: &&str| theirs.iter().any(|theirs| part.contains(theirs));
-        let is_all_theirs = text.contains("Subject::Runit.container()");
-        let parts = text.split("\n}\n");
-        tests.extend(
-            parts.filter(|part| is_all_theirs || is_about_theirs(part)).map(str::to_string),
-        );
-    }
+    let code: String = texts().iter().map(|(_, text)| code(text)).collect();
+    let asked = anchors(&code, "Row(\"");
     for (anchor, row) in rows {
-        let name = format!("compatibility.md#{anchor}");
-        let is_named = |text: &String| {
-            let mut rests = text.split(&name).skip(1);
-            rests.any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '-'))
-        };
-        let is_asked = tests.iter().any(is_named);
+        let is_asked = asked.contains(&anchor);
         let is_excepted = row.ends_with("*(ours only)* |");
         assert!(is_asked || is_excepted, "{anchor}: no test asks Debian's runit whether it is so");
         assert!(!is_asked || !is_excepted, "{anchor}: it is asked, so it is not ours only");
@@ -151,21 +152,13 @@ fn every_difference_from_runit_is_asked_of_runit_too() {
 }
 
 #[test]
-fn every_difference_that_a_test_expects_names_its_row() {
-    for entry in fs::read_dir(root("tests")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.ends_with("documents.rs") {
-            continue;
-        }
-        let text = fs::read_to_string(&path).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        for (at, line) in lines.iter().enumerate() {
-            let differs = [".either(", "party.by_theirs", "== Subject::", "Subject::Runit =>"];
-            let names = |line: &&str| line.contains("compatibility.md#");
-            let function = lines[..at].iter().rposition(|line| *line == "}").unwrap_or(0);
-            let is_named = lines[function.max(at.saturating_sub(8))..at].iter().any(names);
-            let differs = differs.iter().any(|differs| line.contains(differs));
-            assert!(!differs || is_named, "{}:{}: which row?", path.display(), at + 1);
+fn a_test_tells_ours_from_theirs_by_a_row_only() {
+    for (path, text) in texts() {
+        for (at, line) in text.lines().enumerate() {
+            for way in ["subject = Subject::", "== Subject::", "Subject::Ours =>", "Subject::Runit"]
+            {
+                assert!(!line.contains(way), "{}:{}: which row?", path.display(), at + 1);
+            }
         }
     }
 }

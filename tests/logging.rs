@@ -4,7 +4,7 @@
 mod world;
 
 use std::time::Duration;
-use world::{Container, Live, Need, Ours, Subject, Theirs};
+use world::{Container, Live, Need, Ours, Row, Subject, Theirs};
 
 /// A service that stays.
 const STAYS: &str = "exec sleep 1000";
@@ -126,10 +126,10 @@ fn a_logger_that_is_added_later_has_all_from_the_next_run_on() {
         let pid = it.service_pid("web");
         it.sv("term web");
         it.until(|it| it.sv("status web").starts_with("run: ") && it.service_pid("web") != pid);
-        // See compatibility.md#late-log.
-        it.until(|it| lines(it, "/log") == subject.either(Ours(1), Theirs(0)));
+        let lines_logged = subject.either(Row("late-log"), Ours(1), Theirs(0));
+        it.until(|it| lines(it, "/log") == lines_logged);
         let log = it.sv("status web").contains("; run: log: ");
-        assert_eq!(log, subject.either(Ours(true), Theirs(false)));
+        assert_eq!(log, subject.is_ours(Row("late-log")));
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod world;
 
-use world::{Container, Live, Need, Ours, Subject, Theirs};
+use world::{Container, Live, Need, Ours, Row, Subject, Theirs};
 
 /// A service that stays.
 const STAYS: &str = "exec sleep 1000";
@@ -78,8 +78,7 @@ fn a_service_is_a_session_of_its_own() {
         let run = "read -r pid name state parent group session tty rest </proc/$$/stat
             echo $((pid == group)) $((pid == session)) $tty >/seen; exec sleep 1000";
         let it = subject.container().service("web", run).boot();
-        // See compatibility.md#service-session.
-        let expected = subject.either(Ours("1 1 0"), Theirs("0 0 0"));
+        let expected = subject.either(Row("service-session"), Ours("1 1 0"), Theirs("0 0 0"));
         assert_eq!(said(&it, "/seen"), expected, "{subject:?}");
     }
 }
@@ -89,8 +88,7 @@ fn a_service_reads_nothing_and_so_steals_no_input() {
     for subject in Subject::BOTH {
         let run = "read -r word || word=nothing; echo $word >/seen; exec sleep 1000";
         let it = subject.container().input("keys\n").service("web", run).boot();
-        // See compatibility.md#service-input.
-        let expected = subject.either(Ours("nothing"), Theirs("keys"));
+        let expected = subject.either(Row("service-input"), Ours("nothing"), Theirs("keys"));
         assert_eq!(said(&it, "/seen"), expected, "{subject:?}");
     }
 }
@@ -177,10 +175,10 @@ fn no_service_has_a_descriptor_of_another_or_of_pid_1() {
             let pid = it.service_pid(name);
             it.until(|it| it.sh(&format!("cat /proc/{pid}/comm")) == "sleep\n");
             let open = it.sh(&format!("cd /proc/{pid}/fd; for n in *; do readlink $n; done"));
-            // See compatibility.md#stray-descriptors.
             let has_stray = it.sh(&format!("ls /proc/{pid}/fd")).lines().any(|one| one == "7");
-            assert_eq!(has_stray, subject.either(Ours(false), Theirs(true)), "{name}");
-            if subject == Subject::Ours {
+            let is_ours = subject.is_ours(Row("stray-descriptors"));
+            assert_eq!(has_stray, !is_ours, "{name}");
+            if is_ours {
                 // Standard output and error are pipes to the test, or to the logger.
                 let pipes = open.lines().filter(|one| one.starts_with("pipe:")).count();
                 assert_eq!(pipes, if name.ends_with("/log") { 3 } else { 2 }, "{name}: {open}");
@@ -217,8 +215,7 @@ fn finish_is_told_how_run_ended() {
             it = script(it, &format!("{name}/finish"), &format!("echo \"$@\" >>/{name}"));
         }
         let it = it.boot();
-        // See compatibility.md#finish-arguments.
-        let is_ours = subject.either(Ours(true), Theirs(false));
+        let is_ours = subject.is_ours(Row("finish-arguments"));
         let pid = said(&it, "/pids").lines().next().unwrap().to_string();
         for (name, ended) in [
             ("code", "7 0"),
@@ -260,9 +257,13 @@ fn a_finish_that_is_not_executable_costs_a_line_and_nothing_else() {
         let it = subject.container().service("web", "echo run >>/steps; exit 1");
         let it = it.file("/etc/service/web/finish", "#!/bin/sh\ntouch /finished\n").boot();
         it.until(|it| it.exists("/steps") && it.read("/steps").lines().count() == 3);
-        // See compatibility.md#said-once.
         let times = it.stderr().matches("./finish").count();
-        assert_eq!(times.min(2), subject.either(Ours(1), Theirs(2)), "{}", it.stderr());
+        assert_eq!(
+            times.min(2),
+            subject.either(Row("said-once"), Ours(1), Theirs(2)),
+            "{}",
+            it.stderr()
+        );
         assert!(!it.exists("/finished"));
     }
 }

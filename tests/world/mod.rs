@@ -39,7 +39,7 @@ pub use live::{Live, Stop};
 pub use output::Output;
 pub use rungs::{Need, base, engine, has, program};
 pub use story::{Line, Party, normal, told};
-pub use subject::{Ours, Subject, Theirs};
+pub use subject::{Ours, Row, Subject, Theirs};
 
 use cell::Cell;
 use std::ffi::{OsStr, OsString};

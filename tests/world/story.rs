@@ -3,8 +3,8 @@
 //! A story is a list of command lines, each with its code and what it answers, processes and
 //! seconds written as N. A line that begins with `until` is said until it is answered so.
 
-use super::subject::program_of_runit;
-use super::{Container, DEADLINE, Live, Output, Subject, rungs};
+use super::subject::{one_of, program_of_runit};
+use super::{Container, DEADLINE, Live, Ours, Output, Row, Subject, Theirs, rungs};
 use std::time::Instant;
 
 /// A command line, its code, and its answer.
@@ -15,7 +15,7 @@ pub type Line<'a> = (&'a str, i32, &'a str);
 pub struct Party {
     pub subject: Subject,
     /// It is Debian's.
-    pub by_theirs: bool,
+    by_theirs: bool,
 }
 
 impl Party {
@@ -38,6 +38,15 @@ impl Party {
                 named.spawn_scoped(threads, move || tell(party)).unwrap();
             }
         });
+    }
+
+    /// What is expected of that `sv`, as the row says.
+    #[track_caller]
+    pub fn either<T>(self, row: Row, ours: Ours<T>, theirs: Theirs<T>) -> T
+    where
+        T: PartialEq + std::fmt::Debug,
+    {
+        one_of(row, !self.by_theirs, ours, theirs)
     }
 
     /// A container with that `sv`.

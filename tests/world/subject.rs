@@ -1,7 +1,6 @@
 //! Whose supervisor is under test: ours, or Debian's runit, whose place it takes.
 //!
-//! Where the two differ on purpose a test says so with `either(Ours(..), Theirs(..))`, and names
-//! the row of docs/compatibility.md.
+//! Where the two differ on purpose a test says so with `either(Row(..), Ours(..), Theirs(..))`.
 
 use super::{Container, Live, Output, rungs};
 use std::path::PathBuf;
@@ -14,6 +13,11 @@ pub enum Subject {
     /// `runsvdir` as PID 1, and the `runsv` it starts.
     Runit,
 }
+
+/// A row of docs/compatibility.md, by its first column. Each about runit stands in some test that
+/// asks runit: see tests/documents.rs.
+#[derive(Clone, Copy, Debug)]
+pub struct Row(pub &'static str);
 
 /// What is expected of ours.
 pub struct Ours<T>(pub T);
@@ -45,18 +49,36 @@ impl Subject {
         }
     }
 
-    /// What is expected of this one. Where both are the same there is no difference to name.
+    /// What is expected of this one, as the row says.
     #[track_caller]
-    pub fn either<T>(self, Ours(ours): Ours<T>, Theirs(theirs): Theirs<T>) -> T
+    pub fn either<T>(self, row: Row, ours: Ours<T>, theirs: Theirs<T>) -> T
     where
         T: PartialEq + std::fmt::Debug,
     {
-        assert_ne!(ours, theirs, "no difference");
-        match self {
-            Subject::Ours => ours,
-            Subject::Runit => theirs,
-        }
+        one_of(row, self == Subject::Ours, ours, theirs)
     }
+
+    /// Whether it is the one that differs from runit as the row says.
+    pub fn is_ours(self, row: Row) -> bool {
+        self.either(row, Ours(true), Theirs(false))
+    }
+
+    /// Debian's, to be asked about the row.
+    pub fn runit(Row(row): Row) -> Container {
+        println!("--- row: {row}");
+        Subject::Runit.container()
+    }
+}
+
+/// Where both are the same there is no difference to name.
+#[track_caller]
+pub(super) fn one_of<T>(row: Row, is_ours: bool, ours: Ours<T>, theirs: Theirs<T>) -> T
+where
+    T: PartialEq + std::fmt::Debug,
+{
+    let (Ours(ours), Theirs(theirs)) = (ours, theirs);
+    assert_ne!(ours, theirs, "no difference: {row:?}");
+    if is_ours { ours } else { theirs }
 }
 
 /// A program of Debian's package.
