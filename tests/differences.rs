@@ -103,8 +103,22 @@ fn what_is_deleted_of_supervise_stays_so() {
 }
 
 #[test]
+fn runsv_follows_links_that_were_planted() {
+    let it = Subject::runit(Row("planted"))
+        .service("web", STAYS)
+        .file("/somebodys", "own")
+        .symlink("/somebodys", "/etc/service/web/supervise/status.new")
+        .boot();
+    it.until(|it| it.read_bytes("/somebodys") != *b"own");
+}
+
+#[test]
 fn sv_looks_every_420_milliseconds() {
-    let it = with_web(Row("sv-at-once"), STAYS);
+    // It is not down yet when it looks for the first time.
+    let it = Subject::runit(Row("sv-at-once"))
+        .service("web", STAYS)
+        .executable("/etc/service/web/finish", "#!/bin/sh\nexec sleep 0.2\n")
+        .boot();
     it.until_is("run", "web");
     let least = least_time(&it, ["start web", "stop web"]);
     assert!(least > Duration::from_millis(300), "{least:?}");

@@ -110,19 +110,21 @@ fn a_directory_that_is_renamed_keeps_its_process() {
 
 #[test]
 fn two_directories_may_change_their_names() {
-    let it = served(Subject::Ours.container());
-    it.sh(&(make("a", STAYS) + &make("b", STAYS)));
-    it.until_is("run", "a");
-    it.until_is("run", "b");
-    let (a, b) = (it.service_pid("a"), it.service_pid("b"));
-    it.sh("cd /etc/service; mv a c; mv b a; mv c b");
-    it.until(|it| it.sv("status a").contains(&format!("(pid {b})")));
-    assert_eq!((it.service_pid("a"), it.service_pid("b")), (b, a));
-    it.sv("down a");
-    it.until_is("down", "a");
-    it.until_is("run", "b");
-    it.sh(&format!("kill -0 {a}"));
-    assert!(!it.stderr().contains("cannot"), "{}", it.stderr());
+    for subject in Subject::BOTH {
+        let it = served(subject.container());
+        it.sh(&(make("a", STAYS) + &make("b", STAYS)));
+        it.until_is("run", "a");
+        it.until_is("run", "b");
+        let (a, b) = (it.service_pid("a"), it.service_pid("b"));
+        it.sh("cd /etc/service; mv a c; mv b a; mv c b");
+        it.until(|it| it.sv("status a").contains(&format!("(pid {b})")));
+        assert_eq!((it.service_pid("a"), it.service_pid("b")), (b, a));
+        it.sv("down a");
+        it.until_is("down", "a");
+        it.until_is("run", "b");
+        it.sh(&format!("kill -0 {a}"));
+        assert!(!it.stderr().contains("cannot"), "{}", it.stderr());
+    }
 }
 
 #[test]
@@ -181,29 +183,35 @@ fn a_link_that_is_added_and_removed_is_a_directory_added_and_removed() {
 
 #[test]
 fn two_names_of_one_directory_are_served_once() {
-    let it = Subject::Ours
-        .container()
-        .service("a", "echo on >>/starts; exec sleep 1000")
-        .symlink("a", "/etc/service/b")
-        .service("web", STAYS)
-        .boot();
-    it.until_is("run", "a");
-    it.until_is("run", "b");
-    it.until_is("run", "web");
-    it.until_there("/starts");
-    assert_eq!((it.service_pid("a"), it.read("/starts")), (it.service_pid("b"), "on\n".into()));
-    assert_eq!(it.stderr().matches("b is the directory of a; it is served once").count(), 1);
+    for subject in Subject::BOTH {
+        let it = subject
+            .container()
+            .service("a", "echo on >>/starts; exec sleep 1000")
+            .symlink("a", "/etc/service/b")
+            .service("web", STAYS)
+            .boot();
+        it.until_is("run", "a");
+        it.until_is("run", "b");
+        it.until_is("run", "web");
+        it.until_there("/starts");
+        assert_eq!((it.service_pid("a"), it.read("/starts")), (it.service_pid("b"), "on\n".into()));
+        let said = it.stderr().matches("b is the directory of a; it is served once").count();
+        assert_eq!(said, subject.either(Row("two-names"), Ours(1), Theirs(0)));
+    }
 }
 
 #[test]
 fn a_directory_filled_slowly_starts_when_it_is_complete_and_is_not_complained_about() {
-    let it = served(Subject::Ours.container());
-    it.sh("mkdir /etc/service/web; : >/etc/service/web/run
+    for subject in Subject::BOTH {
+        let it = served(subject.container());
+        it.sh("mkdir /etc/service/web; : >/etc/service/web/run
         until [ -e /etc/service/web/supervise ]; do :; done
         printf '#!/bin/sh\\nexec sleep 1000\\n' >/etc/service/web/run
         chmod +x /etc/service/web/run");
-    it.until_is("run", "web");
-    assert!(!it.stderr().contains("web"), "{}", it.stderr());
+        it.until_is("run", "web");
+        let is_quiet = !it.stderr().contains("web");
+        assert_eq!(is_quiet, subject.is_ours(Row("filled-slowly")), "{}", it.stderr());
+    }
 }
 
 #[test]
@@ -227,7 +235,7 @@ fn svdir_says_where_services_are() {
 }
 
 #[test]
-fn the_directory_of_all_services_may_come_later_and_may_be_replaced() {
+fn the_directory_of_all_services_may_come_later() {
     let it = Subject::Ours.container().without("/etc/service").boot();
     it.until_said("*** Runit started");
     it.sh(&format!("mkdir /etc/service; {}", make("web", STAYS)));
@@ -235,11 +243,20 @@ fn the_directory_of_all_services_may_come_later_and_may_be_replaced() {
     it.until_is("run", "web");
     it.sh(&make("more", STAYS));
     it.until_is("run", "more");
-    let pid = it.service_pid("web");
-    it.sh("mv /etc/service /old; mkdir /etc/service");
-    it.until(|it| it.sh(&format!("kill -0 {pid} 2>/dev/null || echo gone")) == "gone\n");
-    it.sh(&make("again", STAYS));
-    it.until_is("run", "again");
+}
+
+#[test]
+fn the_directory_of_all_services_may_be_replaced() {
+    for subject in Subject::BOTH {
+        let it = served(subject.container());
+        it.sh(&make("web", STAYS));
+        it.until_is("run", "web");
+        let pid = it.service_pid("web");
+        it.sh("mv /etc/service /old; mkdir /etc/service");
+        it.until(|it| it.sh(&format!("kill -0 {pid} 2>/dev/null || echo gone")) == "gone\n");
+        it.sh(&make("again", STAYS));
+        it.until_is("run", "again");
+    }
 }
 
 #[test]
@@ -271,23 +288,28 @@ fn without_inotify_a_line_says_so_and_hup_and_every_verb_look_again() {
 
 #[test]
 fn odd_names_and_ten_thousand_entries_that_are_no_service_harm_nobody() {
-    let long = "x".repeat(255);
-    let it = served(Subject::Ours.container().service(&long, STAYS));
-    it.until_is("run", &long);
-    it.sh("cd /etc/service; for n in $(seq 10000); do echo $n; done | xargs touch");
-    it.sh("mkdir \"$(printf '/etc/service/new\\nline\\033[31m')\"");
-    it.until_said("new\\nline");
-    assert!(!it.stderr().contains('\x1b'), "{:?}", it.stderr());
-    it.sh(&make("later", STAYS));
-    it.until_is("run", "later");
-    assert_eq!(it.stop().code, 0);
+    for subject in Subject::BOTH {
+        let long = "x".repeat(255);
+        let it = served(subject.container().service(&long, STAYS));
+        it.until_is("run", &long);
+        it.sh("cd /etc/service; for n in $(seq 10000); do echo $n; done | xargs touch");
+        it.sh("mkdir \"$(printf '/etc/service/new\\nline\\033[31m')\"");
+        let names = (Ours(r"new\nline\u{1b}[31m"), Theirs("new\nline\x1b[31m"));
+        it.until_said(subject.either(Row("service-names"), names.0, names.1));
+        assert_eq!(it.stderr().contains('\x1b'), !subject.is_ours(Row("service-names")));
+        it.sh(&make("later", STAYS));
+        it.until_is("run", "later");
+        assert_eq!(it.stop().code, 0);
+    }
 }
 
 #[test]
 fn a_container_that_was_killed_boots_the_same_on_what_it_left() {
-    for stop in [Stop::Killed, Stop::Asked] {
+    let stops = |subject| [(subject, Stop::Killed), (subject, Stop::Asked)];
+    for (subject, stop) in Subject::BOTH.into_iter().flat_map(stops) {
         let run = "echo on >>/starts; exec sleep 1000";
-        let it = served(Subject::Ours.container().service("web", run).service("web/log", STAYS));
+        let log = "exec cat >/dev/null";
+        let it = served(subject.container().service("web", run).service("web/log", log));
         it.until_is("run", "web");
         it.sv("down first");
         it.until_is("down", "first");

@@ -135,18 +135,21 @@ fn a_logger_that_is_added_later_has_all_from_the_next_run_on() {
 
 #[test]
 fn a_full_pipe_holds_up_its_own_service_and_no_other() {
-    let it = up(ours()
-        .env("KILL_PROCESS_TIMEOUT", "1")
-        .service("web", "yes >&1; exec sleep 1000")
-        .service("web/log", STAYS)
-        .service("other", "echo other; exec sleep 1000")
-        .service("other/log", "exec cat >>/log"));
-    it.until(|it| lines(it, "/log") == 1);
-    it.sv("term other");
-    it.until(|it| lines(it, "/log") == 2);
-    let out = it.stop();
-    assert_eq!(out.code, 0);
-    assert!(out.took < Duration::from_secs(8), "{:?}", out.took);
+    for subject in Subject::BOTH {
+        let it = up(subject
+            .container()
+            .env("KILL_PROCESS_TIMEOUT", "1")
+            .service("web", "yes >&1; exec sleep 1000")
+            .service("web/log", STAYS)
+            .service("other", "echo other; exec sleep 1000")
+            .service("other/log", "exec cat >>/log"));
+        it.until(|it| lines(it, "/log") == 1);
+        it.sv("term other");
+        it.until(|it| lines(it, "/log") == 2);
+        let out = it.stop();
+        assert_eq!(out.code, 0);
+        assert!(out.took < Duration::from_secs(8), "{:?}", out.took);
+    }
 }
 
 #[test]
@@ -185,16 +188,18 @@ fn sv_exit_ends_the_service_and_then_its_logger_by_end_of_file() {
 
 #[test]
 fn a_service_whose_directory_goes_leaves_its_last_words_too() {
-    let run =
-        "sleep 1000 >/dev/null & trap 'echo last; exit' TERM; echo first; touch /ready; wait $!";
-    let it = up(ours().service("web", run).service("web/log", NOTES));
-    it.until_there("/ready");
-    it.sh("mv /etc/service/web /gone");
-    it.until_there("/ends");
-    assert_eq!(
-        (it.read("/log"), it.read("/ends")),
-        ("first\nlast\n".into(), "end of file\n".into())
-    );
+    for subject in Subject::BOTH {
+        let run = "sleep 1000 >/dev/null & trap 'echo last; exit' TERM
+            echo first; touch /ready; wait $!";
+        let it = up(subject.container().service("web", run).service("web/log", NOTES));
+        it.until_there("/ready");
+        it.sh("mv /etc/service/web /gone");
+        it.until_there("/ends");
+        assert_eq!(
+            (it.read("/log"), it.read("/ends")),
+            ("first\nlast\n".into(), "end of file\n".into())
+        );
+    }
 }
 
 #[test]
@@ -220,16 +225,18 @@ fn lines_wait_for_a_logger_that_is_down() {
     for subject in Subject::BOTH {
         let it = subject
             .container()
-            .service("web", "echo early; exec sleep 1000")
+            .service("web", "echo early; echo on >>/starts; exec sleep 1000")
             .service("web/log", "exec cat >>/log")
             .file("/etc/service/web/log/down", "")
             .boot();
         it.until_is("run", "web");
         it.until_is("down", "web/log");
-        it.sv("term web");
-        it.until_is("run", "web");
+        for count in 1..3 {
+            it.until(|it| lines(it, "/starts") == count);
+            it.sv("term web");
+        }
         it.sv("up web/log");
-        it.until(|it| lines(it, "/log") == 2);
+        it.until(|it| lines(it, "/log") == 3);
     }
 }
 

@@ -60,23 +60,25 @@ fn a_rest_is_over_when_somebody_says_up() {
 
 #[test]
 fn many_that_rest_hold_up_nobody() {
-    let mut it = Subject::Ours.container().service("web", "echo on >>/starts; exec sleep 1000");
-    let all: Vec<String> = (0..50).map(|n| format!("crash{n}")).collect();
-    for name in &all {
-        it = it.service(name, "echo start >>starts; exit 1");
+    for subject in Subject::BOTH {
+        let mut it = subject.container().service("web", "echo on >>/starts; exec sleep 1000");
+        let all: Vec<String> = (0..50).map(|n| format!("crash{n}")).collect();
+        for name in &all {
+            it = it.service(name, "echo start >>starts; exit 1");
+        }
+        let it = it.boot();
+        it.until_is("run", "web");
+        let starts = |it: &Live, name: &String| lines(it, &format!("/etc/service/{name}/starts"));
+        for count in 1..4 {
+            it.until(|it| all.iter().all(|name| starts(it, name) >= count));
+            it.until(|it| lines(it, "/starts") == count);
+            it.sv("term web");
+        }
+        // If each had waited for the rest of another, one would have had all the starts.
+        let most = all.iter().map(|name| starts(&it, name)).max().unwrap();
+        assert!(most < 20, "{most}");
+        assert_eq!(it.stop().code, 0);
     }
-    let it = it.boot();
-    it.until_is("run", "web");
-    let starts = |it: &Live, name: &String| lines(it, &format!("/etc/service/{name}/starts"));
-    for count in 1..4 {
-        it.until(|it| all.iter().all(|name| starts(it, name) >= count));
-        it.until(|it| lines(it, "/starts") == count);
-        it.sv("term web");
-    }
-    // If each had waited for the rest of another, one would have had all the starts.
-    let most = all.iter().map(|name| starts(&it, name)).max().unwrap();
-    assert!(most < 20, "{most}");
-    assert_eq!(it.stop().code, 0);
 }
 
 /// A service whose `run` is this file; `finish` counts its ends.
