@@ -295,3 +295,22 @@ fn whatever_was_planted_in_place_of_a_file_harms_nobody() {
     assert_eq!(it.sh("cat /etc/passwd; stat -c %a /etc/passwd"), passwd);
     assert_eq!(it.stop().code, 0);
 }
+
+#[test]
+fn a_paused_service_that_is_told_to_end_is_awake_and_is_shown_so() {
+    for subject in Subject::BOTH {
+        let it = subject.container().service("web", DEAF).boot();
+        it.until_there("/ready");
+        it.until_is("run", "web");
+        it.sv("pause web");
+        it.until(|it| it.sv("status web").contains("s, paused"));
+        it.sh("printf d >/etc/service/web/supervise/control");
+        it.until(|it| it.sv("status web").contains("got TERM"));
+        let paused = subject.either(Row("paused-down"), Ours(false), Theirs(true));
+        it.until(|it| it.sv("status web").contains("paused") == paused);
+        let pid = it.service_pid("web");
+        let state = it.sh(&format!("sed -n 's/^State:[[:space:]]*//p' /proc/{pid}/status"));
+        assert!(!state.starts_with('T'), "{state}");
+        it.sv("kill web");
+    }
+}

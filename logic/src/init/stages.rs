@@ -82,9 +82,11 @@ impl Init {
         if !core::mem::replace(&mut self.booted, true) && self.plan.services {
             return Some(Action::Say(Notice::ServicesBooted));
         }
-        // The command may look at them.
-        let unseen = self.services.next_unseen();
-        unseen.or_else(|| self.next_to_start(now, self.plan.main_command))
+        if !self.plan.main_command {
+            return None;
+        }
+        // It may look at them.
+        self.services.next_unseen().or_else(|| self.next_to_start(now))
     }
 
     fn next_of_scripts(&mut self, now: Instant, of: Scripts, position: Position) -> Option<Action> {
@@ -104,14 +106,14 @@ impl Init {
                 self.opened = true;
                 Some(Action::OpenServices)
             }
-            Position::At { index, count } if index < count => self.next_to_start(now, true),
+            Position::At { index, count } if index < count => self.next_to_start(now),
             Position::Unlisted | Position::At { .. } => self.enter(now, after_scripts(of)),
         }
     }
 
-    fn next_to_start(&self, now: Instant, is_wanted: bool) -> Option<Action> {
+    fn next_to_start(&self, now: Instant) -> Option<Action> {
         let rested = self.retry_at.is_none_or(|at| at <= now);
-        self.to_start().filter(|_| is_wanted && rested).map(Action::Start)
+        self.to_start().filter(|_| rested).map(Action::Start)
     }
 
     /// What `Start` starts now.

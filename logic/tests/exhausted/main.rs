@@ -3,7 +3,7 @@
 //! may come next, and a state in which a stop takes longer than it may breaks a promise.
 //!
 //! `cargo test --package logic --test exhausted -- --nocapture` prints the numbers.
-//! `make exhausted` takes minutes, for larger worlds.
+//! `make exhausted` takes half a minute more, for larger worlds.
 
 mod checks;
 #[path = "../common/course.rs"]
@@ -161,9 +161,9 @@ fn every_state_of_a_service_whose_directory_comes_and_goes() {
     holds("one service, and its directory comes and goes", &bounds);
 }
 
-/// With more that may happen: minutes.
+/// With more that may happen.
 #[test]
-#[ignore = "takes minutes: make exhausted"]
+#[ignore = "takes half a minute: make exhausted"]
 fn every_state_of_larger_worlds() {
     let in_pairs = Bounds { verbs: b"udoxt", refusals: true, batch: 2, ..ONE };
     holds("one service, two events at a time", &in_pairs);

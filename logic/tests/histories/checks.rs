@@ -362,8 +362,8 @@ impl Checks {
         }
         if self.hurries(world) {
             let began = *self.hurry_began.get_or_insert(prompt);
-            // Two seconds each for what cannot be killed: the command or a script, then a `run`, its
-            // `control/X` and its log, those of early services one after the other, and all others.
+            // Two seconds each for what cannot be killed: the command or a script, then a `run`,
+            // its `control/X` and its log, those of early services one by one, and all others.
             let longest = 2000 + 6000 * (1 + self.order.early()) + 2000;
             assert!(prompt <= began + longest + 100, "a hurry takes too long");
         }
