@@ -190,10 +190,10 @@ impl Hands {
                 }
             }
             Action::Publish(id) => self.publish(id),
-            Action::Heal(id) => {
-                self.directories.heal(id, &self.epoll);
-                self.publish(id);
-            }
+            Action::Heal(id) => match self.directories.heal(id, &self.epoll) {
+                Some(event) => self.hear(event),
+                None => self.publish(id),
+            },
             Action::CloseLog(id) => self.directories.close_log(id),
             Action::Forget(id) => {
                 self.said.forget(id);

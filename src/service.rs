@@ -1,7 +1,7 @@
 //! One service directory, or the `log` in it: where it is, what it is called, and its scripts.
 
 use crate::supervise::Supervise;
-use logic::contract::{Program, ServiceId};
+use logic::contract::{Kin, Program, ServiceId};
 use logic::words::{Exit, Shown};
 use nix::sys::inotify::WatchDescriptor;
 use std::ffi::{CStr, OsStr};
@@ -37,17 +37,6 @@ pub struct Directory {
     pub is_gone: bool,
 }
 
-/// Whom a directory belongs with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Kin {
-    /// Nobody.
-    None,
-    /// This is its log service.
-    Log(ServiceId),
-    /// It is the `log` of this one.
-    LogOf(ServiceId),
-}
-
 impl Directory {
     /// A directory that nobody can look at yet.
     pub fn new(name: Name, identity: Identity, kin: Kin) -> Directory {
@@ -61,19 +50,6 @@ impl Directory {
             watch: None,
             is_gone: false,
         }
-    }
-
-    /// Its log service, if it has one.
-    pub fn log(&self) -> Option<ServiceId> {
-        match self.kin {
-            Kin::Log(log) => Some(log),
-            Kin::None | Kin::LogOf(_) => None,
-        }
-    }
-
-    /// Whether it is the `log` of another.
-    pub fn is_log(&self) -> bool {
-        matches!(self.kin, Kin::LogOf(_))
     }
 }
 

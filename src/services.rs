@@ -1,10 +1,10 @@
 //! The service directories: found, watched, and served.
 
-use crate::doing::Doing;
+use crate::doing::{Doing, Error};
 use crate::say;
-use crate::service::{Directory, Identity, Kin, Location, Name};
-use crate::supervise::{Elsewhere, Life, Supervise};
-use logic::contract::{Event, Program, ServiceId, Shape};
+use crate::service::{Directory, Identity, Location, Name};
+use crate::supervise::{Elsewhere, Supervise};
+use logic::contract::{Event, Kin, Program, ServiceId, Shape};
 use logic::status::Status;
 use logic::verbs::Verb;
 use nix::fcntl::OFlag;
@@ -17,7 +17,7 @@ use std::cell::Cell;
 use std::ffi::CStr;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 mod look;
 mod watch;
@@ -149,39 +149,47 @@ impl Directories {
         // A log service before its service: whoever may ask the one finds the other.
         let all: Vec<ServiceId> = self.known.iter().rev().map(|known| known.id).collect();
         for &id in &all {
-            self.open_one(id, Life::Earlier, epoll);
+            self.open_one(id, epoll);
         }
         all
     }
 
-    /// What of `supervise/` is there already comes from that life.
-    fn open_one(&mut self, id: ServiceId, life: Life, epoll: &Epoll) {
+    fn open_one(&mut self, id: ServiceId, epoll: &Epoll) {
         let Some((path, name)) = self.at(id).map(|at| (at.path(), at.name())) else { return };
-        let opened = Supervise::open(&path, &name, life, &mut self.elsewhere);
-        let opened = opened.and_then(|supervise| {
-            let event = EpollEvent::new(EpollFlags::EPOLLIN, FIRST + u64::from(id.0));
-            let added = epoll.add(supervise.control().as_fd(), event);
-            added.doing("wait for", &supervise.directory(&path)).map(|()| supervise)
-        });
-        match opened {
+        match Supervise::open(&path, &name, &mut self.elsewhere) {
             Ok(supervise) if descriptor(supervise.control()) > self.limit => {
                 self.say_once(&format!(
                     "{name}: no descriptor is left for it; it runs, but sv cannot control it"
                 ));
             }
-            Ok(supervise) => {
-                let gone = AddWatchFlags::IN_DELETE | AddWatchFlags::IN_DELETE_SELF;
-                let watch = self
-                    .inotify
-                    .as_ref()
-                    .and_then(|inotify| inotify.add_watch(&supervise.directory(&path), gone).ok());
-                if let Some(known) = self.get_mut(id) {
-                    known.watch = watch;
-                    known.supervise = Some(supervise);
+            opened => {
+                let held = opened.and_then(|supervise| self.hold(id, &path, supervise, epoll));
+                if let Err(error) = held {
+                    self.say_once(&format!("{error}; it runs, but sv cannot control it"));
                 }
             }
-            Err(error) => self.say_once(&format!("{error}; it runs, but sv cannot control it")),
         }
+    }
+
+    /// Wait for verbs, and for somebody to delete something of it.
+    fn hold(
+        &mut self,
+        id: ServiceId,
+        service: &Path,
+        supervise: Supervise,
+        epoll: &Epoll,
+    ) -> Result<(), Error> {
+        let directory = supervise.directory(service);
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, FIRST + u64::from(id.0));
+        epoll.add(supervise.control().as_fd(), event).doing("wait for", &directory)?;
+        let gone = AddWatchFlags::IN_DELETE | AddWatchFlags::IN_DELETE_SELF;
+        let inotify = self.inotify.as_ref();
+        let watch = inotify.and_then(|inotify| inotify.add_watch(&directory, gone).ok());
+        if let Some(known) = self.get_mut(id) {
+            known.watch = watch;
+            known.supervise = Some(supervise);
+        }
+        Ok(())
     }
 
     /// Show what is seen of a service. One that nobody can look at yet is opened first.
@@ -191,7 +199,7 @@ impl Directories {
             return None;
         }
         if self.get(id)?.supervise.is_none() {
-            self.open_one(id, Life::Earlier, epoll);
+            self.open_one(id, epoll);
         }
         let path = self.at(id)?.path();
         let error = self.get(id)?.supervise.as_ref()?.publish(&path, status).err()?;
@@ -211,16 +219,18 @@ impl Directories {
     }
 
     /// Serve anew what was deleted, unless all is gone with its service directory.
-    pub fn heal(&mut self, id: ServiceId, epoll: &Epoll) {
+    pub fn heal(&mut self, id: ServiceId, epoll: &Epoll) -> Option<Event> {
         if !self.is_there(id) {
-            return;
+            return None;
         }
-        if let Some(directory) = self.get_mut(id) {
-            directory.supervise = None;
-            let watch = directory.watch.take();
-            self.unwatch(watch);
-        }
-        self.open_one(id, Life::This, epoll);
+        let path = self.at(id)?.path();
+        let watch = self.get_mut(id)?.watch.take();
+        self.unwatch(watch);
+        let renewed = self.get_mut(id)?.supervise.as_mut()?.renew(&path);
+        let held = renewed.and_then(|supervise| self.hold(id, &path, supervise, epoll));
+        let error = held.err()?;
+        self.say_once(&format!("{error}; until it can be, sv cannot control it"));
+        Some(Event::NotShown(id))
     }
 
     /// Whether the directory that was found is where it was, and no other in its place.
@@ -275,7 +285,7 @@ impl Directories {
         Some(Location {
             root: &self.root,
             service: service.name.as_os_str(),
-            is_log: known.is_log(),
+            is_log: known.kin.log_of().is_some(),
         })
     }
 
@@ -319,7 +329,7 @@ impl Directories {
 
     /// Where a service writes, if it has a log service: that one's pipe.
     pub fn output(&self, id: ServiceId) -> Option<BorrowedFd<'_>> {
-        let pipe = self.get(self.get(id)?.log()?)?.pipe.as_ref()?;
+        let pipe = self.get(self.get(id)?.kin.log()?)?.pipe.as_ref()?;
         Some(pipe.1.as_fd())
     }
 }

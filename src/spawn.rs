@@ -292,7 +292,7 @@ impl Nursery {
         // is as wide as a register. signal() only ever sets the default, of signals that we block,
         // and _exit() ends the child without running what belongs to the parent.
         unsafe {
-            let ignored = if self.ignored.get() == 0 { 0 } else { self.ignored.take() };
+            let ignored = self.ignored.take();
             for signal in (1..=64).filter(|signal| ignored >> (signal - 1) & 1 == 1) {
                 libc::signal(signal, libc::SIG_DFL);
             }

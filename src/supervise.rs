@@ -24,6 +24,8 @@ const PLACES: [&str; 3] = ["/run", "/tmp", "/dev/shm"];
 const OWN: &str = "my_init";
 /// Who may ask and command: the owner.
 const FIFO_MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
+/// What the name of a file ends with until all of it is written.
+const UNFINISHED: &str = ".new";
 /// As many bytes of `control` as are read at once.
 const BYTES: usize = 64;
 
@@ -38,36 +40,42 @@ pub struct Supervise {
     _lock: Option<Flock<File>>,
 }
 
-/// Whose life what is shown of a service tells of.
+/// Who wrote the status that is found.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Life {
-    /// That of a container that ended: it is true no more.
+enum Life {
+    /// A container that has ended: it is not true any more.
     Earlier,
-    /// Ours.
+    /// We.
     This,
 }
 
 impl Supervise {
-    /// Make what is missing of `supervise/`, and hold it. What is there comes from that life.
+    /// Make what is missing of `supervise/`, and hold it.
     ///
     /// # Errors
     /// Neither the service directory nor any other place can be written.
-    pub fn open(
-        service: &Path,
-        name: &str,
-        life: Life,
-        elsewhere: &mut Elsewhere,
-    ) -> Result<Supervise, Error> {
+    pub fn open(service: &Path, name: &str, elsewhere: &mut Elsewhere) -> Result<Supervise, Error> {
         let inside = inside(service, "supervise");
-        match Supervise::open_in(&inside, life) {
+        match Supervise::open_in(&inside, Life::Earlier) {
             Ok(supervise) => Ok(supervise),
             Err(error) => {
                 let Some(other) = elsewhere.place(name) else { return Err(error) };
                 make_directory(&other).doing("make", &other)?;
-                let supervise = Supervise::open_in(&other, life)?;
+                let supervise = Supervise::open_in(&other, Life::Earlier)?;
                 Ok(Supervise { elsewhere: Some(Box::new(other)), ..supervise })
             }
         }
+    }
+
+    /// The same once more, where something of it was deleted: in its place, and its status stays.
+    ///
+    /// # Errors
+    /// It cannot be written now.
+    pub fn renew(&mut self, service: &Path) -> Result<Supervise, Error> {
+        // Else we would take ourselves for another supervisor.
+        self._lock = None;
+        let renewed = Supervise::open_in(&self.directory(service), Life::This)?;
+        Ok(Supervise { elsewhere: self.elsewhere.clone(), ..renewed })
     }
 
     fn open_in(directory: &Path, life: Life) -> Result<Supervise, Error> {
@@ -132,6 +140,11 @@ impl Supervise {
     }
 }
 
+/// Whether a file of this name is still being written.
+pub fn is_unfinished(name: &OsStr) -> bool {
+    name.as_encoded_bytes().ends_with(UNFINISHED.as_bytes())
+}
+
 fn overwrite(path: &Path, contents: &[u8], why: Error) -> Result<(), Error> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let file = File::options().write(true).custom_flags(flags.bits()).open(path);
@@ -143,14 +156,6 @@ fn overwrite(path: &Path, contents: &[u8], why: Error) -> Result<(), Error> {
         Ok(mut file) if is_same(&file) => file.write_all(contents).map_err(|_| why),
         Ok(_) | Err(_) => Err(why),
     }
-}
-
-/// What the name of a file ends with until all of it is written.
-const UNFINISHED: &str = ".new";
-
-/// Whether a file of this name is still being written.
-pub fn is_unfinished(name: &OsStr) -> bool {
-    name.as_encoded_bytes().ends_with(UNFINISHED.as_bytes())
 }
 
 fn replace(directory: &Path, name: &str, contents: &[u8]) -> Result<(), Error> {
@@ -167,8 +172,8 @@ fn replace(directory: &Path, name: &str, contents: &[u8]) -> Result<(), Error> {
     fs::rename(&new, &path).doing("write", &path)
 }
 
-/// Make what is missing in a directory that may have been there, and take away what is not true any
-/// more: the status of an earlier life.
+/// Make what is missing in a directory that may have been there, and take away a status that is not
+/// true any more.
 fn prepare(directory: &Path, life: Life, control: &Path, ok: &Path) -> Result<(), Error> {
     make_directory(directory).doing("make", directory)?;
     if life == Life::Earlier {

@@ -25,6 +25,18 @@ fn is_alive(it: &Live, pid: i32) -> bool {
     it.run(&["kill", "-0", &pid.to_string()]).code == 0
 }
 
+/// Delete a file of `supervise/`, or the whole, and wait until all of it is there again.
+fn delete(it: &Live, service: &str, file: &str) {
+    println!("{service}/supervise/{file} is deleted");
+    let supervise = format!("/etc/service/{service}/supervise");
+    match file {
+        "." => it.sh(&format!("rm -r {supervise}")),
+        file => it.sh(&format!("rm {supervise}/{file}")),
+    };
+    let all = format!("cd {supervise} && ls -d ok control lock status pid stat");
+    it.until(|it| it.run(&["sh", "-c", &all]).code == 0);
+}
+
 #[test]
 fn what_is_deleted_is_made_anew_and_the_service_does_not_notice() {
     let it = up(ours().service("web/log", STAYS));
@@ -32,21 +44,15 @@ fn what_is_deleted_is_made_anew_and_the_service_does_not_notice() {
     for service in ["web", "web/log"] {
         let pid = it.service_pid(service);
         for file in FILES {
-            println!("{service}/supervise/{file} is deleted");
-            let supervise = format!("/etc/service/{service}/supervise");
-            match file {
-                "." => it.sh(&format!("rm -r {supervise}")),
-                file => it.sh(&format!("rm {supervise}/{file}")),
-            };
-            let all = format!("cd {supervise} && ls -d ok control lock status pid stat");
-            it.until(|it| it.run(&["sh", "-c", &all]).code == 0);
+            delete(&it, service, file);
             it.until_is("run", service);
             assert_eq!(it.service_pid(service), pid);
             it.sv(&format!("pause {service}"));
             it.until(|it| it.sv(&format!("status {service}")).contains("s, paused"));
             it.sv(&format!("cont {service}"));
             it.until(|it| !it.sv(&format!("status {service}")).contains("paused"));
-            let locked = it.sh(&format!("flock -n {supervise}/lock true || echo held"));
+            let locked =
+                it.sh(&format!("flock -n /etc/service/{service}/supervise/lock true || echo held"));
             assert_eq!(locked, "held\n");
         }
     }
@@ -80,13 +86,22 @@ fn wakes_up(it: &Live, seconds: u32) -> u32 {
 fn what_is_healed_is_healed_once() {
     let it = up(ours());
     for file in FILES {
-        let supervise = "/etc/service/web/supervise";
-        it.sh(&format!("rm -r {supervise}/{}", file.replace('.', "*")));
-        let all = format!("cd {supervise} && ls -d ok control lock status pid stat");
-        it.until(|it| it.run(&["sh", "-c", &all]).code == 0);
-        it.sh("sleep 1");
-        assert_eq!(wakes_up(&it, 2), 0, "after {file} was deleted");
+        delete(&it, "web", file);
     }
+    it.sh("sleep 1");
+    assert_eq!(wakes_up(&it, 2), 0);
+}
+
+#[test]
+fn what_cannot_be_healed_is_said_once_and_tried_again() {
+    let it = up(ours());
+    it.sh("cd /etc/service/web; rm -r supervise; touch supervise");
+    it.until_said("; until it can be, sv cannot control it");
+    it.sh("rm /etc/service/web/supervise");
+    it.until_is("run", "web");
+    it.sv("down web");
+    it.until_is("down", "web");
+    assert_eq!(it.stop().times_said("cannot control it"), 1);
 }
 
 #[test]
@@ -256,6 +271,13 @@ fn on_a_full_disk_nothing_is_tried_again_each_second() {
     assert!(it.sv("status web").contains("s, paused"), "{}", it.sv("status web"));
     let count = wakes_up(&it, 4);
     assert!(count <= 1, "{count} times");
+    // The status is not given up for a new one, for which there might be no room.
+    let status = || it.sh("stat -c %i /etc/service/web/supervise/status");
+    let before = status();
+    it.sh("rm /etc/service/web/supervise/ok");
+    it.until(|it| it.run(&["test", "-p", "/etc/service/web/supervise/ok"]).code == 0);
+    assert!(it.sv("status web").contains("s, paused"), "{}", it.sv("status web"));
+    assert_eq!(status(), before);
 }
 
 #[test]

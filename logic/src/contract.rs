@@ -64,6 +64,37 @@ pub enum Program {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServiceId(pub u32);
 
+/// Whom a service belongs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kin {
+    /// Nobody.
+    None,
+    /// This is its log service.
+    Log(ServiceId),
+    /// It is the log service of this one.
+    LogOf(ServiceId),
+}
+
+impl Kin {
+    /// Its log service, if it has one.
+    #[must_use]
+    pub fn log(self) -> Option<ServiceId> {
+        match self {
+            Kin::Log(log) => Some(log),
+            Kin::None | Kin::LogOf(_) => None,
+        }
+    }
+
+    /// Whose log service it is, if it is one.
+    #[must_use]
+    pub fn log_of(self) -> Option<ServiceId> {
+        match self {
+            Kin::LogOf(service) => Some(service),
+            Kin::None | Kin::Log(_) => None,
+        }
+    }
+}
+
 /// What a service directory says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shape {

@@ -3,7 +3,7 @@
 //! Nothing in here looks at every service for one event: an event makes its service ready, and a
 //! step is asked of the ready ones only.
 
-use crate::contract::{Action, Notice, Program, Role, ServiceId, Shape};
+use crate::contract::{Action, Kin, Notice, Program, Role, ServiceId, Shape};
 use crate::service::{Service, Step};
 use crate::status::{Status, UnixTime};
 use crate::verbs::Verb;
@@ -12,7 +12,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
-use entry::{Entry, Kin, Moments};
+use entry::{Entry, Moments};
 
 mod entry;
 mod facts;
@@ -92,7 +92,7 @@ impl Services {
         let Some(entry) = self.entry(id) else { return };
         entry.down = shape.down;
         let Some((log, down)) = shape.log else { return };
-        let had_none = entry.log().is_none();
+        let had_none = entry.kin.log().is_none();
         entry.kin = Kin::Log(log);
         let held = entry.held;
         if had_none && !self.frozen {
@@ -113,7 +113,7 @@ impl Services {
 
     fn add(&mut self, entry: Entry) {
         let id = entry.id;
-        if entry.log_of().is_none() {
+        if entry.kin.log_of().is_none() {
             self.alive = self.alive.saturating_add(1);
         }
         let Err(at) = self.entries.binary_search_by_key(&id, |entry| entry.id) else { return };
@@ -132,7 +132,7 @@ impl Services {
     fn release_one(&mut self, id: ServiceId) {
         let Some(entry) = self.entry(id).filter(|entry| entry.held) else { return };
         entry.held = false;
-        let log = entry.log();
+        let log = entry.kin.log();
         if !entry.down {
             entry.service.verb(Verb::Up);
         }
@@ -147,13 +147,13 @@ impl Services {
     pub fn verb(&mut self, id: ServiceId, verb: Verb) {
         let released = self.released;
         let Some(entry) = self.entry(id) else { return };
-        if entry.log_of().is_some() && verb == Verb::Exit {
+        if entry.kin.log_of().is_some() && verb == Verb::Exit {
             return;
         }
         let starts = matches!(verb, Verb::Up | Verb::Once);
         let asks = starts || matches!(verb, Verb::Down | Verb::Exit);
         let was_held = asks && core::mem::take(&mut entry.held);
-        let (log, log_of) = (entry.log(), entry.log_of());
+        let (log, log_of) = (entry.kin.log(), entry.kin.log_of());
         if was_held && starts {
             if let Some(log) = log {
                 self.release_one(log);
@@ -195,8 +195,10 @@ impl Services {
     /// Every service but the early ones is told to end. From here on nobody looks at a status.
     pub fn stop(&mut self, kill_at: Option<Instant>) {
         self.silent = true;
-        let regular =
-            self.entries.iter().filter(|entry| entry.log_of().is_none() && !entry.service.is_early);
+        let regular = self
+            .entries
+            .iter()
+            .filter(|entry| entry.kin.log_of().is_none() && !entry.service.is_early);
         let ids: Vec<_> = regular.map(|entry| entry.id).collect();
         for id in ids {
             self.with(id, |service| service.end(kill_at));
@@ -298,7 +300,7 @@ impl Services {
         entry.moments.change(|moments| moments.timer = timer);
         let is_unseen = entry.service.take_unseen() && !core::mem::replace(&mut entry.unseen, true);
         let is_gone = entry.service.is_gone();
-        let (log, log_of) = (entry.log(), entry.log_of());
+        let (log, log_of) = (entry.kin.log(), entry.kin.log_of());
         if is_unseen {
             self.unseen.push_back(id);
         }
@@ -338,7 +340,7 @@ impl Services {
         if entry.service.is_early {
             self.early.retain(|&early| early != id);
         }
-        if entry.log_of().is_none() {
+        if entry.kin.log_of().is_none() {
             self.alive = self.alive.saturating_sub(1);
         }
         self.actions.extend((!self.silent).then_some(Action::Forget(id)));

@@ -1,8 +1,8 @@
 //! Which service directories there are, compared with those that are known.
 
 use super::{Directories, Table, identity, is_directory};
-use crate::service::{Directory, Kin, Location, Name};
-use logic::contract::{Event, Shape};
+use crate::service::{Directory, Location, Name};
+use logic::contract::{Event, Kin, Shape};
 use logic::words::Shown;
 use rustix::fs::stat;
 use std::fs;
@@ -68,7 +68,8 @@ impl Directories {
     /// Of those that are known: what they are called now, or that they are gone.
     fn look_again(&mut self, there: &mut Table, mut tell: impl FnMut(Event)) {
         for at in 0..self.known.len() {
-            let Some(known) = self.known.get_mut(at).filter(|known| !known.is_log()) else {
+            let Some(known) = self.known.get_mut(at).filter(|known| known.kin.log_of().is_none())
+            else {
                 continue;
             };
             let found = there.binary_search_by_key(&known.identity, |found| found.identity);
@@ -81,7 +82,7 @@ impl Directories {
                 continue;
             };
             known.name = std::mem::take(&mut found.name);
-            let log = known.log().map(|log| (log, self.is_there_in(log, "down")));
+            let log = known.kin.log().map(|log| (log, self.is_there_in(log, "down")));
             tell(Event::Found(id, Shape { down: self.is_there_in(id, "down"), log }));
         }
     }

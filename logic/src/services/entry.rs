@@ -1,19 +1,8 @@
 //! What is known of one service beside what it does itself.
 
-use crate::contract::ServiceId;
+use crate::contract::{Kin, ServiceId};
 use crate::service::Service;
 use crate::words::{Instant, Kept, Rarely};
-
-/// Whom a service belongs with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Kin {
-    /// Nobody.
-    None,
-    /// This is its log service.
-    Log(ServiceId),
-    /// It is the log service of this one.
-    LogOf(ServiceId),
-}
 
 /// What its clock is set to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -42,22 +31,6 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Its log service, if it has one.
-    pub(super) fn log(&self) -> Option<ServiceId> {
-        match self.kin {
-            Kin::Log(log) => Some(log),
-            Kin::None | Kin::LogOf(_) => None,
-        }
-    }
-
-    /// Whose log service it is, if it is one.
-    pub(super) fn log_of(&self) -> Option<ServiceId> {
-        match self.kin {
-            Kin::LogOf(service) => Some(service),
-            Kin::None | Kin::Log(_) => None,
-        }
-    }
-
     /// One that is down, and held.
     pub(super) fn new(now: Instant, id: ServiceId, down: bool) -> Entry {
         Entry {
