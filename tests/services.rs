@@ -10,7 +10,7 @@ const STAYS: &str = "exec sleep 1000";
 /// A service that notes each signal and lives on. Not a shell: one that comes just before a shell
 /// waits may be noted with the next.
 const NOTES: &str = r#"exec perl -e '
-    sub note { open(F, ">>", $_[0]); syswrite(F, "$_[1]\n"); close(F) }
+    sub note { open(my $file, ">>", $_[0]); syswrite($file, "$_[1]\n") }
     for my $s (qw(TERM CONT HUP ALRM INT QUIT USR1 USR2)) { $SIG{$s} = sub { note("/got", $s) } }
     note("/ready", "on");
     select(undef, undef, undef, 0.05) while 1'"#;
@@ -150,7 +150,6 @@ fn signals_are_at_their_defaults_for_every_script_of_a_service() {
         for name in ["run", "log", "finish", "control"] {
             let seen = said(&it, &format!("/of-{name}"));
             let masks = seen.lines().map(|line| line.split_once(":\t").unwrap().1);
-            // 32 and 33 belong to the C library, which lets nobody set them.
             // 32 and 33 belong to the C library, which lets nobody set them.
             let masks = masks.map(|mask| u64::from_str_radix(mask, 16).unwrap() & !(3 << 31));
             let is_default = masks.sum::<u64>() == 0;

@@ -183,8 +183,9 @@ impl Service {
         }
     }
 
-    fn pause(&mut self, paused: bool) {
-        self.paused = paused;
+    /// What was sent, or what a script did in its place, has paused it or woken it up.
+    fn is_paused_by(&mut self, deed: Deed) {
+        self.paused = deed == Deed::Pause;
         self.changed();
     }
 
@@ -267,8 +268,7 @@ impl Service {
                 self.changed();
             }
             Deed::Kill | Deed::Interrupt | Deed::Quit => self.told = true,
-            Deed::Pause => self.pause(true),
-            Deed::Continue | Deed::Wake => self.pause(false),
+            Deed::Pause | Deed::Continue | Deed::Wake => self.is_paused_by(deed),
             Deed::TellDown
             | Deed::TellExit
             | Deed::Hangup

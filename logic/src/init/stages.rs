@@ -85,7 +85,7 @@ impl Init {
         if !self.plan.main_command {
             return None;
         }
-        // It may look at them.
+        // The command may ask `sv`: first it is shown what has started.
         self.services.next_unseen().or_else(|| self.next_to_start(now))
     }
 

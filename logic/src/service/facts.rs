@@ -6,7 +6,7 @@ use crate::contract::Program;
 use crate::ending::{Ending, REST};
 use crate::exec::{Deed as Birth, Errno};
 use crate::status::State;
-use crate::verbs::Deeds;
+use crate::verbs::{Deed, Deeds};
 use crate::words::{Exit, Instant, Kept, Pid};
 
 impl Service {
@@ -121,6 +121,9 @@ impl Service {
         {
             self.owed.remove(deed);
             self.consulted = None;
+            if let Deed::Pause | Deed::Continue = deed {
+                self.is_paused_by(deed);
+            }
         }
     }
 

@@ -452,3 +452,13 @@ fn a_run_that_cannot_be_executed_is_named_although_control_h_is_at_work() {
     let failed = world.service.exec_failed(Pid(100), Birth::Exec, Errno::NOENT);
     assert_eq!(failed, Some((RUN, false)));
 }
+
+#[test]
+fn a_script_that_stands_in_for_stop_or_cont_is_believed() {
+    let mut world = World { controls: b"pc", ..World::up() };
+    for (verb, script, paused) in [(b'p', 101, true), (b'c', 102, false)] {
+        world.verb(verb);
+        world.ends(script, Exit::Code(0));
+        assert_eq!(world.status().paused, paused);
+    }
+}

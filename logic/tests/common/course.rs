@@ -56,12 +56,11 @@ impl Course {
 
     /// No process could be made. A script of the shutdown is left out then.
     pub fn refused(&mut self, life: Life<'_>, role: Role, now: Instant) {
-        if !life.stops && !matches!(role, Role::Service(..)) {
-            self.refused = Some(now);
+        if life.stops || matches!(role, Role::Service(..)) {
+            return;
         }
-        if let Role::Script(Script { of, .. }) = role
-            && !life.stops
-        {
+        self.refused = Some(now);
+        if let Role::Script(Script { of, .. }) = role {
             self.tried[of as usize] -= 1;
         }
     }

@@ -183,6 +183,17 @@ impl Kernel {
         }
     }
 
+    /// A script that stands in for STOP or CONT has done what the signal would have done.
+    pub fn script_ended(&mut self, script: &Process) {
+        let Some((id, Program::Control(letter @ (b'p' | b'c')))) = script.service() else { return };
+        let run = self.processes.values_mut().find(|process| {
+            script.exit.is_success() && process.service() == Some((id, Program::Run))
+        });
+        if let Some(run) = run {
+            run.stopped = letter == b'p';
+        }
+    }
+
     /// A logger ends when there is nothing more to read, unless it hangs.
     pub fn end_of_file(&mut self, id: ServiceId) {
         let now = self.now;

@@ -264,6 +264,7 @@ impl World {
         for pid in dead.map(|(&pid, _)| pid).collect::<Vec<_>>() {
             let process = self.kernel.processes.remove(&pid).unwrap();
             self.checking(|checks, world| checks.ended(world, pid, &process));
+            self.kernel.script_ended(&process);
             if !process.stranger {
                 self.hear(Event::Exited(Pid(pid), process.exit));
             }
