@@ -4,6 +4,7 @@
 
 mod world;
 
+use std::time::Instant;
 use world::{Container, Live, Ours, Row, Subject, Theirs};
 
 /// A service that stays.
@@ -67,6 +68,7 @@ fn many_that_rest_hold_up_nobody() {
             it = it.service(name, "echo start >>starts; exit 1");
         }
         let it = it.boot();
+        let begun = Instant::now();
         it.until_is("run", "web");
         let starts = |it: &Live, name: &String| lines(it, &format!("/etc/service/{name}/starts"));
         for count in 1..4 {
@@ -76,7 +78,8 @@ fn many_that_rest_hold_up_nobody() {
         }
         // If each had waited for the rest of another, one would have had all the starts.
         let most = all.iter().map(|name| starts(&it, name)).max().unwrap();
-        assert!(most < 20, "{most}");
+        let seconds = begun.elapsed().as_secs();
+        assert!(most as u64 <= seconds + 3, "{most} in {seconds} s");
         assert_eq!(it.stop().code, 0);
     }
 }
@@ -127,8 +130,9 @@ fn a_run_that_cannot_run_is_named_once_with_the_reason() {
             let said = it.stderr();
             let said: Vec<&str> =
                 said.lines().filter(|line| line.contains(&format!("{name}: "))).collect();
-            if subject.is_ours(Row("said-once")) {
-                assert_eq!(said.len(), 1, "{name}: {said:#?}");
+            let is_ours = subject.is_ours(Row("said-once"));
+            assert_eq!(said.len() == 1, is_ours, "{name}: {said:#?}");
+            if is_ours {
                 assert!(said[0].contains(why), "{name}: {}", said[0]);
                 assert!(said[0].ends_with("; trying again every second"), "{}", said[0]);
             }

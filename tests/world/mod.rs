@@ -37,7 +37,7 @@ pub use client::{Client, PORT, WHY, listens, port, up};
 pub use docker::{build, build_on};
 pub use live::{Live, Stop};
 pub use output::Output;
-pub use rungs::{Need, base, engine, has, program};
+pub use rungs::{Need, base, engine, has, program, say};
 pub use story::{Line, Party, normal, told};
 pub use subject::{Ours, Row, Subject, Theirs};
 

@@ -63,6 +63,11 @@ impl Subject {
         self.either(row, Ours(true), Theirs(false))
     }
 
+    /// Whether it is ours, of which alone something is asked here; the other is asked elsewhere.
+    pub fn only_ours(self, _row: &str) -> bool {
+        self == Subject::Ours
+    }
+
     /// Debian's, to be asked about the row.
     pub fn runit(Row(row): Row) -> Container {
         println!("--- row: {row}");
