@@ -462,3 +462,15 @@ fn a_script_that_stands_in_for_stop_or_cont_is_believed() {
         assert_eq!(world.status().paused, paused);
     }
 }
+
+#[test]
+fn of_pause_and_cont_at_once_the_last_counts() {
+    for (verbs, paused) in
+        [([Verb::Continue, Verb::Pause], true), ([Verb::Pause, Verb::Continue], false)]
+    {
+        let mut world = World::up();
+        verbs.into_iter().for_each(|verb| world.service.verb(verb));
+        world.go();
+        assert_eq!(world.status().paused, paused);
+    }
+}
