@@ -89,5 +89,6 @@ fn print(samples: &Samples, rounds: usize, sv: Option<&str>) {
     {
         time(name, figure, &RESTARTED, ["ours", "", ""]);
     }
-    println!("{:24}sv restart: {sv}; its own start is in it", "");
+    println!("{:24}sv restart: {sv}; its own start is in it. It answers once the exec has", "");
+    println!("{:24}succeeded, which may be before the service notes its own start", "");
 }

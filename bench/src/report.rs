@@ -56,8 +56,9 @@ pub fn write(samples: &Path, results: &Path) -> Result<()> {
     let mut text = String::from(
         "# Results\n\nWritten by `make bench`; [README.md](README.md) says how each figure is \
          taken and why that is\nfair. Ratios are the result: the first number of a cell is the \
-         ratio to the faster floor, or to\nplain execution where there is no floor. Then the \
-         median, and the quartiles in parentheses.\n\n",
+         ratio to the faster of the floors\nby fork and by vfork, or to plain execution; the floor \
+         with files is one only where all make\nthose. Then the median, and the quartiles in \
+         parentheses.\n\n",
     );
     text.push_str(&machine());
     text.push_str(&bars::table(&all));

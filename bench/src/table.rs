@@ -48,7 +48,7 @@ impl Table {
     pub fn row(&self, row: &Row) {
         let [ours, floors @ ..] = row.values;
         let ratios = match row.bar {
-            Some(bar) => self.ratio(ours, Some(bar)) + &format!("{:10}", ""),
+            Some(_) => format!("{:20}", ""),
             None => floors.map(|floor| self.ratio(ours, floor)).concat(),
         };
         let mut absolute = String::new();

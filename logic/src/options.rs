@@ -111,7 +111,8 @@ Signals:
   TERM, INT, SIGRTMIN+3    stop in order; a second one: at once
   QUIT                     the same, without a COMMAND
   HUP, USR1, USR2, QUIT, WINCH, ALRM, CONT
-                           passed on to the COMMAND; ignored without one
+                           passed on to the COMMAND; without one only QUIT and HUP
+                           do something: HUP looks at the services again
 
 Variables, from Docker or /etc/container_environment:
   KILL_PROCESS_TIMEOUT     seconds until the COMMAND, a script, the services are
