@@ -65,7 +65,7 @@ impl Course {
         }
     }
 
-    /// When nothing is to be done; whether a script or the main command runs.
+    /// When nothing is to be done, and this script, or the main command, runs.
     pub fn settled(&mut self, life: Life<'_>, running: Option<Role>, now: Instant) {
         if life.stops {
             return;

@@ -1,9 +1,9 @@
 //! What is remembered of the way to a state, as far as it matters to the promises; the promises.
 
-use crate::course::{Course, Life};
+use crate::common::course::{Course, Life};
+use crate::common::owed::Owed;
+use crate::common::rank::rank;
 use crate::fingerprint::for_checks;
-use crate::owed::Owed;
-use crate::rank::rank;
 use crate::world::{Bounds, Process, World};
 use logic::contract::{Action, Notice, Program, Role, ServiceId};
 use logic::status::{State, Status, UnixTime, Want};

@@ -6,13 +6,9 @@
 //! `make exhausted` takes half a minute more, for larger worlds.
 
 mod checks;
-#[path = "../common/course.rs"]
-mod course;
+#[path = "../common/mod.rs"]
+mod common;
 mod fingerprint;
-#[path = "../common/owed.rs"]
-mod owed;
-#[path = "../common/rank.rs"]
-mod rank;
 mod search;
 mod world;
 

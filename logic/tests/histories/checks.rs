@@ -1,11 +1,11 @@
 //! The promises, and whether they are kept.
 
-use crate::course::{Course, Life};
+use crate::common::course::{Course, Life};
+use crate::common::owed::Owed;
 use crate::directories::Directory;
 use crate::facts::{is_hook, is_main_over, longest_stop, milliseconds, rank, runs};
 use crate::kernel::{Milliseconds, Process};
 use crate::order::Order;
-use crate::owed::Owed;
 use crate::world::World;
 use logic::contract::{Action, Program, Role, ServiceId};
 use logic::status::{State, Status, UnixTime, Want};
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod shown;
 mod signals;
 
-/// Passed on to the main command.
+/// Passed on to the main command. Not the core's own list: that is what is checked.
 const PASSED_ON: [Signal; 7] = [
     Signal::HUP,
     Signal::USR1,

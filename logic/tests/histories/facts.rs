@@ -1,7 +1,7 @@
 //! What a role or a world says of itself, without a memory.
 
+pub use crate::common::rank::rank;
 use crate::kernel::{Milliseconds, Process};
-pub use crate::rank::rank;
 use crate::world::World;
 use logic::contract::{Action, Notice, Program, Role, ServiceId};
 use logic::words::Exit;

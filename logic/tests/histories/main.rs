@@ -9,17 +9,13 @@
 //! `HISTORIES=n` runs more, from seed `FROM=n` on.
 
 mod checks;
-#[path = "../common/course.rs"]
-mod course;
+#[path = "../common/mod.rs"]
+mod common;
 mod dice;
 mod directories;
 mod facts;
 mod kernel;
 mod order;
-#[path = "../common/owed.rs"]
-mod owed;
-#[path = "../common/rank.rs"]
-mod rank;
 mod world;
 
 use dice::Dice;

@@ -1,8 +1,8 @@
 //! Which signals may be sent, and which have to be.
 
 use super::{Memory, is_log, run_of};
+use crate::common::rank::rank;
 use crate::fingerprint::for_checks;
-use crate::rank::rank;
 use crate::world::{Bounds, World};
 use logic::contract::{Program, Role, ServiceId};
 use logic::status::Want;

@@ -1,0 +1,5 @@
+//! Checks that the histories and the search both use.
+
+pub mod course;
+pub mod owed;
+pub mod rank;
