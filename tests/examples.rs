@@ -5,10 +5,14 @@
 mod world;
 
 use std::env;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
-use std::time::Duration;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 use world::{Container, DEADLINE, Live};
 
 /// An example that is up, its port published where only this machine sees it. `None` where there is
@@ -92,6 +96,32 @@ fn nginx_serves_a_page_of_php_that_sees_the_environment() {
     let out = it.stop();
     assert_eq!((out.code, out.times_said("Forcing")), (0, 0));
     assert!(out.took < Duration::from_secs(5), "{:?}", out.took);
+}
+
+#[test]
+fn who_waits_for_another_build_of_an_example_does_not_spoil_its_files() {
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/example/scripts");
+    fs::create_dir_all(files.parent().unwrap()).unwrap();
+    let lock = File::create(files.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    if files.exists() {
+        fs::remove_dir_all(&files).unwrap();
+    }
+    // What `true` builds is of no use to anybody, and takes no time.
+    let mut tool = Command::new("tools/example");
+    let mut waits =
+        tool.arg("scripts").env("BASEIMAGE_ENGINE", "true").stdout(Stdio::null()).spawn().unwrap();
+    let inode = format!(":{} ", lock.metadata().unwrap().ino());
+    let is_waiting = |line: &str| line.contains("-> FLOCK") && line.contains(&inode);
+    let begun = Instant::now();
+    while !fs::read_to_string("/proc/locks").unwrap().lines().any(is_waiting) {
+        assert!(begun.elapsed() < DEADLINE, "it does not wait");
+        thread::sleep(Duration::from_millis(2));
+    }
+    assert!(!files.exists(), "it made the directory that another was about to fill");
+    drop(lock);
+    assert!(waits.wait().unwrap().success());
+    assert!(files.join("Dockerfile").exists());
 }
 
 /// The image, booted. `None` without Docker.
