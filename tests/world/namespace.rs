@@ -84,7 +84,7 @@ pub(super) fn boot(container: Container) -> Live {
         command.stderr(writer);
         unread = Some(reader);
     }
-    let mut child = command.spawn().expect("setpriv, unshare and nsenter of util-linux");
+    let mut child = command.spawn().expect("env of coreutils");
     drop(command);
     if let (Some(mut pipe), Some(input)) = (child.stdin.take(), container.input.clone()) {
         thread::spawn(move || pipe.write_all(&input));
@@ -104,7 +104,9 @@ pub(super) fn boot(container: Container) -> Live {
 }
 
 fn command(container: &Container) -> Command {
-    let mut command = Command::new("setpriv");
+    // A job in the background of a script ignores Ctrl-C, and so would all that tests start.
+    let mut command = Command::new("env");
+    command.args(["--default-signal", "setpriv"]);
     // When the test's thread ends, whatever way, the container does too.
     command.args(["--pdeathsig", "KILL", "unshare"]).args(rungs::namespaces());
     command.args(["sh", "-c", WATCH, "sh", "setpriv", "--pdeathsig", "KILL"]);
