@@ -302,7 +302,7 @@ fn odd_names_and_ten_thousand_entries_that_are_no_service_harm_nobody() {
         it.until_is("run", &long);
         it.sh("cd /etc/service; for n in $(seq 10000); do echo $n; done | xargs touch");
         it.sh("mkdir \"$(printf '/etc/service/new\\nline\\033[31m')\"");
-        let names = (Ours(r"new\nline\u{1b}[31m"), Theirs("new\nline\x1b[31m"));
+        let names = (Ours(r"new\nline\x1b[31m"), Theirs("new\nline\x1b[31m"));
         it.until_said(subject.either(Row("service-names"), names.0, names.1));
         assert_eq!(it.stderr().contains('\x1b'), !subject.is_ours(Row("service-names")));
         it.sh(&make("later", STAYS));

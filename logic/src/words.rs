@@ -180,18 +180,23 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for letter in chunk.valid().chars() {
-                if letter.is_control() || letter == '\\' {
-                    write!(f, "{}", letter.escape_default())?;
-                } else {
-                    f.write_char(letter)?;
+                match letter {
+                    '\n' | '\r' | '\t' | '\\' => write!(f, "{}", letter.escape_default())?,
+                    _ if letter.is_control() => {
+                        hexadecimal(f, letter.encode_utf8(&mut [0; 4]).as_bytes())?;
+                    }
+                    _ => f.write_char(letter)?,
                 }
             }
-            for byte in chunk.invalid() {
-                write!(f, "\\x{byte:02x}")?;
-            }
+            hexadecimal(f, chunk.invalid())?;
         }
         Ok(())
     }
+}
+
+/// As `printf` and `$'...'` read it.
+fn hexadecimal(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))
 }
 
 /// Words joined by a blank, each shown safely: a command as a person would read it.
@@ -223,7 +228,8 @@ mod tests {
 
     #[test]
     fn a_hostile_name_stays_on_its_line() {
-        assert_eq!(Shown(b"a\n\x1b[2J\xff\\").to_string(), "a\\n\\u{1b}[2J\\xff\\\\");
+        assert_eq!(Shown(b"a\n\x1b[2J\xff\\").to_string(), "a\\n\\x1b[2J\\xff\\\\");
+        assert_eq!(Shown("\u{9b}2J".as_bytes()).to_string(), "\\xc2\\x9b2J");
         assert_eq!(Shown("caf\u{e9}".as_bytes()).to_string(), "caf\u{e9}");
     }
 
