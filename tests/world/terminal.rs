@@ -2,19 +2,17 @@
 
 use super::output::Stream;
 use nix::pty::openpty;
-use nix::unistd::ttyname;
+use rustix::termios::{Winsize, tcsetwinsize};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// Our side of it.
 pub(super) struct Terminal {
     /// What is on the screen.
     pub(super) heard: Stream,
     keyboard: File,
-    path: PathBuf,
 }
 
 /// The container's side, for its three standard descriptors.
@@ -30,10 +28,9 @@ impl Terminal {
     /// A terminal of 24 rows and 80 columns.
     pub(super) fn open() -> (Terminal, Slave) {
         let pair = openpty(None, None).unwrap();
-        let path = ttyname(&pair.slave).unwrap();
         let keyboard = File::from(pair.master);
         let heard = Stream::from(keyboard.try_clone().unwrap());
-        let terminal = Terminal { heard, keyboard, path };
+        let terminal = Terminal { heard, keyboard };
         terminal.resize(24, 80);
         (terminal, Slave(pair.slave))
     }
@@ -43,14 +40,10 @@ impl Terminal {
         (&self.keyboard).write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Change the window's size, as a terminal emulator does.
+    /// Change the window's size, as a terminal emulator does: rows and columns at once, not one
+    /// after the other as stty(1).
     pub(super) fn resize(&self, rows: u16, columns: u16) {
-        let done = Command::new("stty")
-            .arg("-F")
-            .arg(&self.path)
-            .args(["rows", &rows.to_string(), "cols", &columns.to_string()])
-            .status()
-            .unwrap();
-        assert!(done.success(), "stty can resize {}", self.path.display());
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.keyboard, size).unwrap();
     }
 }
