@@ -228,7 +228,12 @@ impl Directories {
         self.unwatch(watch);
         let renewed = self.get_mut(id)?.supervise.as_mut()?.renew(&path);
         let held = renewed.and_then(|supervise| self.hold(id, &path, supervise, epoll));
-        let error = held.err()?;
+        let supervise = self.get_mut(id)?.supervise.as_mut()?;
+        let Err(error) = held else {
+            // Of what was deleted while nothing was watched nobody has told us.
+            return (!supervise.is_whole(&path)).then_some(Event::Hurt(id));
+        };
+        supervise.lock_again(&path);
         self.say_once(&format!("{error}; until it can be, sv cannot control it"));
         Some(Event::NotShown(id))
     }

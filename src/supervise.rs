@@ -37,7 +37,7 @@ pub struct Supervise {
     control: File,
     /// Only where `ok` is a FIFO of its own: an image may let somebody ask, but not command.
     _ok: Option<File>,
-    _lock: Option<Flock<File>>,
+    lock: Option<Flock<File>>,
 }
 
 /// Who wrote the status that is found.
@@ -70,12 +70,23 @@ impl Supervise {
     /// The same once more, where something of it was deleted: in its place, and its status stays.
     ///
     /// # Errors
-    /// It cannot be written now.
+    /// It cannot be written now: then what is held has to be locked again.
     pub fn renew(&mut self, service: &Path) -> Result<Supervise, Error> {
         // Else we would take ourselves for another supervisor.
-        self._lock = None;
+        self.lock = None;
         let renewed = Supervise::open_in(&self.directory(service), Life::This)?;
         Ok(Supervise { elsewhere: self.elsewhere.clone(), ..renewed })
+    }
+
+    /// Lock it again, that of a service directory, if it can be.
+    pub fn lock_again(&mut self, service: &Path) {
+        self.lock = lock(&self.directory(service), false).ok().flatten();
+    }
+
+    /// Whether all that is held of it can be found there.
+    pub fn is_whole(&self, service: &Path) -> bool {
+        let directory = self.directory(service);
+        ["control", "ok", "lock"].iter().all(|file| inside(&directory, file).exists())
     }
 
     fn open_in(directory: &Path, life: Life) -> Result<Supervise, Error> {
@@ -89,18 +100,8 @@ impl Supervise {
         }
         let held = open_fifo(&control)?;
         let ok = if is_ready || same(&control, &ok) { None } else { Some(open_fifo(&ok)?) };
-        let lock = inside(directory, "lock");
-        let file = open_lock(&lock, is_ready).doing("open", &lock)?;
-        let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Some(lock),
-            Err((_, errno)) => {
-                let error = Err::<(), Errno>(errno).doing("lock", &lock);
-                let why = error.err().map(|error| error.to_string()).unwrap_or_default();
-                say::warning(&format!("{why}; is another supervisor at work?"));
-                None
-            }
-        };
-        Ok(Supervise { elsewhere: None, control: held, _ok: ok, _lock: lock })
+        let lock = lock(directory, is_ready)?;
+        Ok(Supervise { elsewhere: None, control: held, _ok: ok, lock })
     }
 
     /// Where it stands, that of a service directory.
@@ -199,6 +200,21 @@ fn create(path: &Path) -> std::io::Result<File> {
             create()
         }
         made => made,
+    }
+}
+
+/// Keep other supervisors out; one that is there already is named, and stays.
+fn lock(directory: &Path, is_new: bool) -> Result<Option<Flock<File>>, Error> {
+    let path = inside(directory, "lock");
+    let file = open_lock(&path, is_new).doing("open", &path)?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(Some(lock)),
+        Err((_, errno)) => {
+            let error = Err::<(), Errno>(errno).doing("lock", &path);
+            let why = error.err().map(|error| error.to_string()).unwrap_or_default();
+            say::warning(&format!("{why}; is another supervisor at work?"));
+            Ok(None)
+        }
     }
 }
 

@@ -105,6 +105,37 @@ fn what_cannot_be_healed_is_said_once_and_tried_again() {
 }
 
 #[test]
+fn what_cannot_be_healed_stays_locked() {
+    let it = up(ours());
+    it.sh("cd /etc/service/web/supervise; rm ok; mkdir ok");
+    it.until_said("; until it can be, sv cannot control it");
+    let lock = "flock -n /etc/service/web/supervise/lock true || echo held";
+    assert_eq!(it.sh(lock), "held\n");
+    it.sh("rmdir /etc/service/web/supervise/ok");
+    it.until(|it| it.run(&["test", "-p", "/etc/service/web/supervise/ok"]).code == 0);
+    it.until(|it| it.sh(lock) == "held\n");
+    assert!(!it.stderr().contains("another supervisor"), "{}", it.stderr());
+}
+
+#[test]
+fn who_deletes_again_and_again_does_not_put_off_the_heal() {
+    let it = up(ours());
+    let deletes = "cd /etc/service/web/supervise; rm control
+        until test -p control; do touch x; rm x; sleep 0.3; done";
+    assert_eq!(it.run(&["timeout", "20", "sh", "-c", deletes]).code, 0);
+}
+
+#[test]
+fn what_is_deleted_amid_the_heal_is_healed_too() {
+    let it = up(ours());
+    let lock = "/etc/service/web/supervise/lock";
+    for _ in 0..2 {
+        it.run(&["perl", "-e", "my $end = time + 3; unlink $ARGV[0] while time < $end", lock]);
+        it.until(|it| it.exists(lock));
+    }
+}
+
+#[test]
 fn a_flood_of_random_bytes_harms_nobody() {
     let it = up(ours().service("other", STAYS).service("web/log", STAYS));
     it.until_is("run", "other");
