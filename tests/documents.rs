@@ -43,8 +43,14 @@ fn tests() -> BTreeSet<String> {
             let folder = folders.rfind(|folder| path.starts_with(root(folder)));
             let file = folder.map_or(name, str::to_string);
             let text = fs::read_to_string(&path).unwrap_or_default();
-            for line in text.lines().filter_map(|line| line.trim_start().strip_prefix("fn ")) {
-                tests.insert(format!("{file}::{}", line.split('(').next().unwrap_or_default()));
+            let mut is_test = false;
+            for line in text.lines().map(str::trim_start) {
+                is_test = (is_test || line == "#[test]") && !line.starts_with("#[ignore");
+                let Some(function) = line.strip_prefix("fn ") else { continue };
+                if std::mem::take(&mut is_test) {
+                    let name = function.split('(').next().unwrap_or_default();
+                    tests.insert(format!("{file}::{name}"));
+                }
             }
         }
     }
