@@ -4,7 +4,6 @@
 #include <linux/stat.h>
 #include <linux/time.h>
 
-#define SIGNAL_KILL 9
 #define SIGNAL_TERM 15
 #define SIGNAL_CHLD 17
 

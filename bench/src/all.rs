@@ -279,6 +279,14 @@ fn keep_busy() {
     }
 }
 
+/// Whose turn it is of so many. Each round begins elsewhere, and every other one goes backwards: so
+/// nobody is always early, or after the same one.
+fn at(round: usize, rounds: usize, turn: usize, systems: usize) -> usize {
+    let turn = turn % systems;
+    let turn = if round.is_multiple_of(2) { turn } else { systems - turn };
+    (round * systems / rounds + turn) % systems
+}
+
 fn measure(
     asked: &Asked,
     part: &Part,
@@ -293,8 +301,8 @@ fn measure(
             continue;
         }
         for turn in 0..steps.len() * part.times {
-            // Each comes first as often as any other.
-            let Some(&(task, system, name)) = steps.get((round + turn) % steps.len()) else {
+            let Some(&(task, system, name)) = steps.get(at(round, asked.rounds, turn, steps.len()))
+            else {
                 continue;
             };
             let rests = if part.together { round > 0 } else { system.slow && round >= SLOW_ROUNDS };
@@ -344,4 +352,21 @@ pub fn finish(run: Child, system: &str, services: usize, samples: &mut Samples) 
         samples.add(figure, services, system, value.parse().map_err(Error::other)?);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn in_each_round_everybody_has_a_turn_and_the_first_are_spread() {
+        let order = |round| (0..15).map(|turn| at(round, 5, turn, 15)).collect::<Vec<_>>();
+        for round in 0..5 {
+            assert_eq!(order(round).iter().collect::<BTreeSet<_>>().len(), 15);
+        }
+        let first: Vec<_> = (0..5).map(|round| order(round)[0]).collect();
+        assert_eq!(first, [0, 3, 6, 9, 12]);
+        assert_eq!(order(1)[..3], [3, 2, 1]);
+    }
 }

@@ -25,9 +25,7 @@ impl Unit {
             Unit::Number => format!("{value:.0}"),
         }
     }
-}
 
-impl Unit {
     /// How many of it the plots' unit is: a millisecond, a kilobyte.
     pub fn scale(self) -> f64 {
         match self {
@@ -150,14 +148,14 @@ pub const FIGURES: [Figure; 26] = [
     },
     Figure {
         figure: "wakeups",
-        title: "Idle: wake-ups in 60 s",
+        title: "Idle: wake-ups a minute",
         unit: Unit::Number,
         note: "Of init and supervisors.",
         ..USUAL
     },
     Figure {
         figure: "idle",
-        title: "Idle: processor time in 60 s",
+        title: "Idle: processor time a minute",
         note: "Of init and supervisors.",
         ..USUAL
     },

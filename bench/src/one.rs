@@ -147,10 +147,14 @@ impl Run {
         self.kill()
     }
 
-    /// When every service had its status, to half a millisecond.
+    /// When every service had all that its supervisor shows, to half a millisecond.
     fn published(mut self) -> Result<()> {
         let mut published = 0;
-        let is_there = |service| self.world.service(service).join("supervise/status").exists();
+        let shows = self.system.shows();
+        let is_there = |service| {
+            let supervise = self.world.service(service).join("supervise");
+            shows.iter().all(|file| supervise.join(file).exists())
+        };
         until("supervise/", Duration::from_micros(500), || {
             while published < self.services && is_there(published) {
                 published += 1;

@@ -1,4 +1,4 @@
-//! The first figures, in less than two minutes.
+//! The first figures, in a minute.
 
 use crate::figures::Unit;
 use crate::samples::Samples;

@@ -141,6 +141,14 @@ impl System {
         self.words.first() == Some(&"/my_init")
     }
 
+    /// The files of a service that tell of it: runit's three, or the one that it got them from.
+    pub fn shows(&self) -> &'static [&'static str] {
+        match self.name {
+            "s6" | "daemontools" => &["status"],
+            _ => &["status", "pid", "stat"],
+        }
+    }
+
     /// Whether it is here to be measured.
     pub fn is_here(&self) -> bool {
         if self.variant == Variant::Musl {

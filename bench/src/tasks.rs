@@ -83,15 +83,17 @@ fn figures(what: &str, asked: u64, reached: u64, answered: u64) {
     say(&format!("{what}-late"), reached, answered);
 }
 
-/// So many seconds of nothing: what the supervisors have done in it.
+/// So many seconds of nothing: what the supervisors do in a minute of it.
 pub fn idle(run: &Run) -> Result<()> {
     run.until_all_run()?;
     sleep(3 * SETTLED);
     let processes = run.processes()?;
     let (switches, processor) = (processes.switches()?, processes.processor()?);
-    sleep(seconds("IDLE_SECONDS", 60));
-    println!("wakeups {}", processes.switches()?.saturating_sub(switches));
-    say("idle", processor, processes.processor()?);
+    let window = seconds("IDLE_SECONDS", 60);
+    sleep(window);
+    let processor = processes.processor()?.saturating_sub(processor);
+    println!("wakeups {}", a_minute(processes.switches()?.saturating_sub(switches), window));
+    println!("idle {}", a_minute(processor, window));
     Ok(())
 }
 
@@ -99,6 +101,11 @@ pub fn idle(run: &Run) -> Result<()> {
 pub fn seconds(name: &str, usual: u64) -> Duration {
     let asked = env::var(name).ok().and_then(|value| value.parse().ok());
     Duration::from_secs(asked.unwrap_or(usual))
+}
+
+/// So much of it in that time, made that of a minute.
+fn a_minute(what: u64, window: Duration) -> u64 {
+    what * 60 / window.as_secs().max(1)
 }
 
 /// A service that always ends at once: what a minute of that costs the supervisors.
@@ -111,9 +118,8 @@ pub fn crash_loop(run: &Run) -> Result<()> {
     sleep(window);
     let processor = processes.processor()?.saturating_sub(before.1);
     let starts = run.world.starts()?.len().saturating_sub(before.0);
-    let per_minute = |what: u64| what * 60 / window.as_secs().max(1);
-    println!("loop {}", per_minute(processor));
-    println!("starts {}", per_minute(starts as u64));
+    println!("loop {}", a_minute(processor, window));
+    println!("starts {}", a_minute(starts as u64, window));
     Ok(())
 }
 
