@@ -9,7 +9,8 @@ use std::time::Duration;
 pub struct Course {
     /// How many scripts of each list were tried.
     tried: [usize; 5],
-    booted: bool,
+    /// The services are released: those without `down` are wanted up.
+    pub booted: bool,
     /// It was seen to wait for nothing but the main command, or for nothing: the scripts of the
     /// shutdown have to run.
     serves: bool,
@@ -80,19 +81,33 @@ impl Course {
         self.serves |= matches!(running, None | Some(Role::MainCommand)) && !rests;
     }
 
+    /// Whether services that nobody has asked for may start while this runs.
+    pub fn releases(&self, life: Life<'_>, running: Option<Role>) -> bool {
+        let is_over = |of: Scripts| self.tried[of as usize] == planned(life, of);
+        let is_at_a_script = matches!(running, Some(Role::Script(_)));
+        life.plan.services && STARTUP.into_iter().all(is_over) && !is_at_a_script
+    }
+
     fn startup_is_over(&self, life: Life<'_>) {
-        for of in [Scripts::InsecureKey, Scripts::Startup, Scripts::RcLocal] {
+        for of in STARTUP {
             self.have_been_tried(life, of);
         }
     }
 
     fn have_been_tried(&self, life: Life<'_>, of: Scripts) {
-        let is_planned = match of {
-            Scripts::InsecureKey => life.plan.insecure_key,
-            Scripts::Startup | Scripts::RcLocal => life.plan.startup_files,
-            Scripts::PreShutdown | Scripts::PostShutdown => true,
-        };
-        let planned = if is_planned { life.scripts[of as usize] } else { 0 };
-        assert_eq!(self.tried[of as usize], planned, "scripts of {of:?} that were never started");
+        let (tried, planned) = (self.tried[of as usize], planned(life, of));
+        assert_eq!(tried, planned, "scripts of {of:?} that were never started");
     }
+}
+
+const STARTUP: [Scripts; 3] = [Scripts::InsecureKey, Scripts::Startup, Scripts::RcLocal];
+
+/// How many scripts of a list are to be run.
+fn planned(life: Life<'_>, of: Scripts) -> usize {
+    let is_planned = match of {
+        Scripts::InsecureKey => life.plan.insecure_key,
+        Scripts::Startup | Scripts::RcLocal => life.plan.startup_files,
+        Scripts::PreShutdown | Scripts::PostShutdown => true,
+    };
+    if is_planned { life.scripts[of as usize] } else { 0 }
 }

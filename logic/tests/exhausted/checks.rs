@@ -1,6 +1,7 @@
 //! What is remembered of the way to a state, as far as it matters to the promises; the promises.
 
 use crate::common::course::{Course, Life};
+use crate::common::ends::Ends;
 use crate::common::owed::Owed;
 use crate::common::rank::rank;
 use crate::fingerprint::for_checks;
@@ -18,6 +19,8 @@ mod signals;
 struct Told {
     want: Option<Want>,
     once: bool,
+    /// Its `run` was to be started.
+    tried: bool,
     may_kill: bool,
     /// What its `run` is still to be sent.
     owed: Owed,
@@ -48,6 +51,7 @@ pub struct Memory {
     told_all: u8,
     told_all_at: Option<Instant>,
     course: Course,
+    ends: Ends,
     services: Vec<Told>,
 }
 
@@ -101,6 +105,9 @@ impl Memory {
         }
         let status = world.core.status(id, world.now, UnixTime::default());
         let is_down = status.is_some_and(|status| status.state == State::Down);
+        if !self.course.booted && !is_log(world, id) {
+            self.ends.told_early(id, verb);
+        }
         let told = self.of(id);
         told.told |= matches!(verb, Verb::Down | Verb::Exit | Verb::Term);
         match verb {
@@ -224,13 +231,17 @@ impl Memory {
     fn may_start_service(&mut self, bounds: &Bounds, world: &World, role: Role) {
         let Role::Service(id, program) = role else { return };
         let has_begun = self.stop_began.is_some();
+        let is_released = self.is_released(bounds, world, id);
+        if program == Program::Run {
+            self.starts_after_its_log(world, id);
+        }
         let told = self.of(id);
         assert!(!told.forgotten, "a forgotten service starts");
         match program {
             Program::Run => {
                 assert!(!has_begun, "a service starts after the stop has begun");
-                let is_wanted = !matches!(told.want, Some(Want::Down | Want::Exit));
-                assert!(std::mem::take(&mut told.once) || is_wanted, "what is wanted down starts");
+                let is_wanted = told.want.map_or(is_released, |want| want == Want::Up);
+                assert!(std::mem::take(&mut told.once) || is_wanted, "what nobody wants up starts");
                 let heard = !bounds.finish || told.last_run.take().is_none();
                 assert!(heard, "it starts, and its finish never ran");
                 let is_same = |process: &&Process| {
@@ -247,6 +258,27 @@ impl Memory {
         }
     }
 
+    /// Whether it may start although nobody has asked for it.
+    fn is_released(&self, bounds: &Bounds, world: &World, id: ServiceId) -> bool {
+        let owner = owner(world, id);
+        // The log of one that was started early comes with it.
+        let comes_along = id != owner && self.ends.is_early(owner);
+        let running = world.processes.iter().find_map(ours);
+        let is_down = bounds.down && id == owner;
+        !is_down && (comes_along || self.course.releases(self.life(bounds), running))
+    }
+
+    /// In the boot nothing is said before somebody listens.
+    fn starts_after_its_log(&mut self, world: &World, id: ServiceId) {
+        self.of(id).tried = true;
+        let of_log = world.directories.iter().find(|d| d.id == id).and_then(|d| d.log);
+        let Some(log) = of_log.filter(|_| !self.course.booted) else { return };
+        let log = self.of(log).clone();
+        let is_needed = log.want.is_none_or(|want| want == Want::Up);
+        let is_asked = self.of(id).want.is_some();
+        assert!(log.tried || !is_needed || is_asked, "{id:?} starts before its log");
+    }
+
     fn show(&mut self, world: &World, id: ServiceId) {
         let status = world.core.status(id, world.now, UnixTime::default());
         self.of(id).shown = status.map(seen);
@@ -261,7 +293,6 @@ impl Memory {
 
     /// Whenever nothing is to be done.
     pub fn settled(&mut self, bounds: &Bounds, world: &World) {
-        let ours = |process: &Process| process.role.filter(|role| rank(*role).is_some());
         self.course.settled(self.life(bounds), world.processes.iter().find_map(ours), world.now);
         let deadline = world.core.deadline();
         assert!(deadline.is_none_or(|at| at > world.now), "PID 1 would not sleep");
@@ -281,6 +312,16 @@ impl Memory {
             }
         }
     }
+}
+
+/// A script, or the main command.
+fn ours(process: &Process) -> Option<Role> {
+    process.role.filter(|role| rank(*role).is_some())
+}
+
+/// The service itself, or the one whose log it is.
+fn owner(world: &World, id: ServiceId) -> ServiceId {
+    world.directories.iter().find(|d| d.log == Some(id)).map_or(id, |directory| directory.id)
 }
 
 fn is_log(world: &World, id: ServiceId) -> bool {

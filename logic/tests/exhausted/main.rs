@@ -29,6 +29,7 @@ const NOTHING: Bounds = Bounds {
     },
     scripts: [0; 5],
     services: &[],
+    down: false,
     finish: false,
     controls: b"",
     verbs: b"",
@@ -130,6 +131,25 @@ fn every_state_of_a_service_with_scripts_of_its_own() {
         ..NOTHING
     };
     holds("a service with finish, control/t and control/2", &bounds);
+}
+
+#[test]
+fn every_state_of_a_service_that_stays_down_unless_asked() {
+    let bounds = Bounds { down: true, verbs: b"ud", refusals: true, ..ONE };
+    holds("a service with a file down", &bounds);
+}
+
+#[test]
+fn every_state_of_startup_scripts_and_a_service() {
+    let bounds = Bounds {
+        scripts: [0, 1, 1, 0, 0],
+        services: &[false],
+        verbs: b"ud",
+        // A script that is told to end, the service, and all that are left.
+        longest_stop: Duration::from_secs(12),
+        ..NOTHING
+    };
+    holds("startup scripts, and a service", &bounds);
 }
 
 const ONE: Bounds = Bounds {

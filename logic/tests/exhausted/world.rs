@@ -19,6 +19,8 @@ pub struct Bounds {
     pub scripts: [usize; 5],
     /// The services there are, and whether they have log services.
     pub services: &'static [bool],
+    /// Whether there are files `down` in their directories.
+    pub down: bool,
     pub finish: bool,
     /// The scripts of `control/`.
     pub controls: &'static [u8],
@@ -333,7 +335,7 @@ impl World {
             if exists {
                 self.directories[at].known = true;
                 let log = log.map(|log| (log, false));
-                self.hear(Event::Found(id, Shape { down: false, log }));
+                self.hear(Event::Found(id, Shape { down: bounds.down, log }));
             } else if known {
                 self.checking(|memory, world| memory.lost(bounds, world, id));
                 self.hear(Event::Lost(id));

@@ -1,9 +1,10 @@
 //! The promises, and whether they are kept.
 
 use crate::common::course::{Course, Life};
+use crate::common::ends::Ends;
 use crate::common::owed::Owed;
 use crate::directories::Directory;
-use crate::facts::{is_hook, is_main_over, longest_stop, milliseconds, rank, runs};
+use crate::facts::{is_main_over, longest_stop, milliseconds, rank, runs};
 use crate::kernel::{Milliseconds, Process};
 use crate::order::Order;
 use crate::world::World;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod shown;
 mod signals;
+mod starts;
 
 /// Passed on to the main command. Not the core's own list: that is what is checked.
 const PASSED_ON: [Signal; 7] = [
@@ -59,6 +61,9 @@ pub struct Checks {
     opened: bool,
     order: Order,
     course: Course,
+    ends: Ends,
+    /// Services whose `run` was to be started.
+    tried: BTreeSet<ServiceId>,
     /// When the last script of `control/` of a service ended.
     asked_until: BTreeMap<ServiceId, Milliseconds>,
     /// What was deleted of a service must be there again by then.
@@ -127,7 +132,9 @@ impl Checks {
             self.told.insert(id);
         }
         self.owes(world, id, verb);
-        self.order.told(world, id, verb);
+        if !self.course.booted && !world.is_log(id) {
+            self.ends.told_early(id, verb);
+        }
     }
 
     /// Something of what is served of it was deleted, or could not be shown.
@@ -185,7 +192,7 @@ impl Checks {
     /// Before a step is performed.
     pub fn before(&mut self, world: &World, action: Action) {
         let hurries = self.hurries(world);
-        self.order.before(world, action, hurries);
+        self.order.before(world, &self.ends, action, hurries);
         self.course.before(self.life(world), action);
         if action == Action::Start(Role::MainCommand) {
             self.what_is_shown_is_so(world);
@@ -242,43 +249,6 @@ impl Checks {
         }
     }
 
-    fn may_start(&mut self, world: &World, role: Role) {
-        assert!(self.loaded, "nothing starts without an environment");
-        let Some(rank) = rank(role) else { return self.may_start_service(world, role) };
-        assert!(self.last_rank.is_none_or(|last| last <= rank), "{role:?} comes too late");
-        self.last_rank = Some(rank);
-        assert_eq!(is_hook(role), self.stop_began.is_some(), "{role:?} at the wrong end of life");
-        let other = world.kernel.processes.values().find(|process| {
-            let is_ours = process.role.is_some() && process.service().is_none();
-            is_ours && !process.unkillable
-        });
-        assert!(other.is_none(), "two at a time: {other:?}");
-    }
-
-    fn may_start_service(&mut self, world: &World, role: Role) {
-        let Role::Service(id, program) = role else { return };
-        assert!(!self.forgotten.contains(&id), "a forgotten service starts");
-        let is_same = |process: &&Process| {
-            let program = process.service().filter(|&(of, _)| of == id).map(|(_, program)| program);
-            matches!(program, Some(Program::Run | Program::Finish(..)))
-        };
-        match program {
-            Program::Run => {
-                assert!(self.stop_began.is_none(), "a service starts after the stop has begun");
-                let other = world.kernel.processes.values().find(is_same);
-                assert!(other.is_none(), "two instances of one service: {other:?}");
-                let is_wanted = !matches!(self.wants.get(&id), Some(Want::Down | Want::Exit));
-                assert!(self.once.remove(&id) || is_wanted, "what is wanted down starts");
-                assert!(!self.finish_due.contains(&id), "it starts, and its finish never ran");
-            }
-            Program::Finish(exit, pid) => {
-                assert_eq!(self.last_run.remove(&id), Some((exit, pid)), "no such run has ended");
-                self.finish_due.remove(&id);
-            }
-            Program::Control(_) => {}
-        }
-    }
-
     /// When nothing is to be done.
     pub fn after(&mut self, world: &World) {
         let deadline = world.core.deadline().filter(|_| !world.is_over());
@@ -320,7 +290,7 @@ impl Checks {
         for process in processes().filter(|process| !process.got_kill) {
             let Some((id, Program::Run)) = process.service() else { continue };
             let owner = world.owner(id);
-            if self.order.is_early(owner) {
+            if self.ends.is_early(owner) {
                 continue;
             }
             if !world.is_log(id) {
@@ -331,28 +301,10 @@ impl Checks {
         }
     }
 
-    /// What is wanted up runs, rests for a second, or is at its other scripts.
-    fn wants_are_obeyed(&self, world: &World) {
-        for id in world.ids() {
-            let Some((directory, down)) = world.found(id) else { continue };
-            let is_over = self.forgotten.contains(&id) || self.closed.contains(&id);
-            if !directory.exists || !directory.known || is_over {
-                continue;
-            }
-            let released = (self.order.booted && !down).then_some(Want::Up);
-            let want = self.wants.get(&id).copied().or(released);
-            let of_it = |process: &&Process| process.service().is_some_and(|(of, _)| of == id);
-            let is_busy = world.kernel.processes.values().any(|process| of_it(&process));
-            let rests = self.last_end.get(&id).is_some_and(|end| world.now() < end + 1000);
-            let is_wanted = want == Some(Want::Up) || self.once.contains(&id);
-            assert!(!is_wanted || is_busy || rests, "{id:?} is wanted up and is not");
-        }
-    }
-
     fn check_the_time(&mut self, world: &World) {
         let prompt = world.prompt();
         if self.stop_began.is_some()
-            && let Some(longest) = longest_stop(world, self.order.early())
+            && let Some(longest) = longest_stop(world, self.ends.early.len() as u64)
         {
             assert!(prompt <= self.stop_began_prompt + longest, "the stop takes too long");
         }
@@ -364,7 +316,7 @@ impl Checks {
             let began = *self.hurry_began.get_or_insert(prompt);
             // Two seconds each for what cannot be killed: the command or a script, then a `run`,
             // its `control/X` and its log, those of early services one by one, and all others.
-            let longest = 2000 + 6000 * (1 + self.order.early()) + 2000;
+            let longest = 2000 + 6000 * (1 + self.ends.early.len() as u64) + 2000;
             assert!(prompt <= began + longest + 100, "a hurry takes too long");
         }
     }

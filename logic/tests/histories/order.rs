@@ -1,25 +1,18 @@
 //! What comes before what: in the boot, and in the stop.
 
-use crate::facts::{milliseconds, runs};
+use crate::common::ends::Ends;
+use crate::facts::milliseconds;
 use crate::kernel::{Milliseconds, Process};
 use crate::world::World;
-use logic::contract::{Action, Notice, Program, Role, Script, Scripts, ServiceId};
-use logic::verbs::Verb;
+use logic::contract::{Action, Program, Role, Script, Scripts, ServiceId};
 use logic::words::Signal;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 #[derive(Default)]
 pub struct Order {
     /// A startup script may have changed the environment.
     reload_due: bool,
     opened: bool,
-    /// The services are released: those without `down` are wanted up.
-    pub booted: bool,
-    /// Services that were told to start before that, in that order. They, and their logs, stop
-    /// last, and the last of them first.
-    early: Vec<ServiceId>,
-    /// Those that were told anything of what they are wanted to be.
-    asked: BTreeSet<ServiceId>,
     /// When what was deleted of a service may be made anew.
     heals_from: BTreeMap<ServiceId, Milliseconds>,
     /// What all that are left were sent, and when first.
@@ -28,31 +21,6 @@ pub struct Order {
 }
 
 impl Order {
-    pub fn told(&mut self, world: &World, id: ServiceId, verb: Verb) {
-        let is_first = matches!(verb, Verb::Up | Verb::Once | Verb::Down | Verb::Exit)
-            && self.asked.insert(id);
-        let starts = matches!(verb, Verb::Up | Verb::Once);
-        if starts && is_first && !self.booted && !world.is_log(id) {
-            self.early.push(id);
-        }
-    }
-
-    pub fn is_early(&self, id: ServiceId) -> bool {
-        self.early.contains(&id)
-    }
-
-    pub fn early(&self) -> u64 {
-        self.early.len() as u64
-    }
-
-    /// The stop tells it to end.
-    pub fn may_end(&self, world: &World, id: ServiceId) {
-        let from = self.early.iter().position(|&early| early == id);
-        for &later in self.early.iter().skip(from.unwrap_or(self.early.len()) + 1) {
-            assert!(!runs(world, later), "{id:?} ends before {later:?}, which was started later");
-        }
-    }
-
     pub fn hurt(&mut self, world: &World, id: ServiceId, wait: Milliseconds) {
         self.heals_from.insert(id, world.now() + wait);
     }
@@ -66,11 +34,10 @@ impl Order {
     }
 
     /// Before a step is performed, in a hurry perhaps.
-    pub fn before(&mut self, world: &World, action: Action, hurries: bool) {
+    pub fn before(&mut self, world: &World, ends: &Ends, action: Action, hurries: bool) {
         match action {
             Action::ReloadEnvironment => self.reload_due = false,
             Action::OpenServices => self.opened = true,
-            Action::Say(Notice::ServicesBooted) => self.booted = true,
             Action::Heal(id) => {
                 let from = self.heals_from.remove(&id).expect("nothing was deleted");
                 assert!(from <= world.now(), "what is being deleted is made again");
@@ -80,7 +47,7 @@ impl Order {
                 Scripts::PreShutdown => assert!(!hurries, "a script in a hurry"),
                 Scripts::PostShutdown => {
                     assert!(!hurries, "a script in a hurry");
-                    self.have_ended(world, |id| !self.is_early(world.owner(id)));
+                    self.have_ended(world, |id| !ends.is_early(world.owner(id)));
                 }
             },
             Action::Start(Role::MainCommand) => self.may_boot(),

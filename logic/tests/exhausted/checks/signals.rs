@@ -44,6 +44,10 @@ impl Memory {
                 Signal::TERM => {
                     let by_end_of_file = !told.told && is_log(world, id);
                     assert!(!by_end_of_file, "TERM to a log service, which ends by end of file");
+                    if !told.told {
+                        let runs = |id| run_of(world, id).is_some_and(|run| !run.got_kill);
+                        self.ends.may_end(id, runs);
+                    }
                 }
                 _ => {}
             }

@@ -1,7 +1,7 @@
 //! Which signals may be sent, and which have to be.
 
 use super::Checks;
-use crate::facts::{is_hook, is_run, milliseconds};
+use crate::facts::{is_hook, is_run, milliseconds, runs};
 use crate::kernel::Process;
 use crate::world::World;
 use logic::contract::{Program, Role, ServiceId};
@@ -51,7 +51,7 @@ impl Checks {
             && !self.told.contains(&id)
         {
             assert!(!world.is_log(id), "TERM to a log service, which ends by end of file");
-            self.order.may_end(world, id);
+            self.ends.may_end(id, |later| runs(world, later));
         }
         if signal == Signal::KILL {
             self.may_kill(world, process, role);
