@@ -3,7 +3,8 @@
 
 use logic::contract::ServiceId;
 use logic::verbs::Verb;
-use std::collections::BTreeSet;
+use logic::words::Instant;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is remembered of it.
 #[derive(Clone, Debug, Default, Hash)]
@@ -13,7 +14,14 @@ pub struct Ends {
     /// Those that were told to start before that, in that order. They, and their logs, stop last,
     /// and the last of them first.
     pub early: Vec<ServiceId>,
+    /// Since when it is their turn.
+    turns: BTreeMap<ServiceId, Instant>,
+    /// When log services were given their end of file.
+    closed: BTreeMap<ServiceId, Instant>,
 }
+
+/// Whom a stop waits for: a script, or the main command (`None`); or a service, or its log.
+pub type Left = Vec<Option<ServiceId>>;
 
 impl Ends {
     /// A service that is no log service hears a verb before the boot is over.
@@ -29,11 +37,39 @@ impl Ends {
         self.early.contains(&id)
     }
 
-    /// The stop tells it to end, and of the others some run.
-    pub fn may_end(&self, id: ServiceId, runs: impl Fn(ServiceId) -> bool) {
-        let from = self.early.iter().position(|&early| early == id);
-        for &later in self.early.iter().skip(from.unwrap_or(self.early.len()) + 1) {
-            assert!(!runs(later), "{id:?} ends before {later:?}, which was started later");
+    /// Whether a stop may tell a service to end while these are left.
+    pub fn is_its_turn(&self, id: ServiceId, left: &Left) -> bool {
+        let place = |id| self.early.iter().position(|&early| early == id);
+        // `None` comes before every place.
+        left.iter().all(|other| {
+            other.is_some_and(|other| {
+                place(id).is_none() || place(other).is_some_and(|other| Some(other) <= place(id))
+            })
+        })
+    }
+
+    /// When nothing is to be done in a stop, and these are left.
+    pub fn settled(&mut self, ids: impl Iterator<Item = ServiceId>, left: &Left, now: Instant) {
+        for id in ids {
+            if !self.turns.contains_key(&id) && self.is_its_turn(id, left) {
+                self.turns.insert(id, now);
+            }
         }
+    }
+
+    /// A log service is given its end of file.
+    pub fn close(&mut self, log: ServiceId, now: Instant) {
+        assert!(self.closed.insert(log, now).is_none(), "a log is closed once");
+    }
+
+    pub fn is_closed(&self, log: ServiceId) -> bool {
+        self.closed.contains_key(&log)
+    }
+
+    /// Since when a stop, which began then, may have been waiting for the end of a service, or of a
+    /// log service.
+    pub fn since(&self, id: ServiceId, began: Option<Instant>) -> Option<Instant> {
+        let since = self.turns.get(&id).or(self.closed.get(&id))?;
+        began.map(|began| began.max(*since))
     }
 }

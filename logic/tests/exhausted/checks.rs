@@ -1,9 +1,9 @@
 //! What is remembered of the way to a state, as far as it matters to the promises; the promises.
 
 use crate::common::course::{Course, Life};
-use crate::common::ends::Ends;
+use crate::common::ends::{Ends, Left};
 use crate::common::owed::Owed;
-use crate::common::rank::rank;
+use crate::common::rank::{of_service, rank};
 use crate::fingerprint::for_checks;
 use crate::world::{Bounds, Process, World};
 use logic::contract::{Action, Notice, Program, Role, ServiceId};
@@ -36,7 +36,6 @@ struct Told {
     stopped: bool,
     shown: Option<(State, Option<Pid>, Want, bool, bool)>,
     forgotten: bool,
-    closed: bool,
 }
 
 #[derive(Clone, Default, Hash)]
@@ -186,7 +185,7 @@ impl Memory {
                 assert_eq!(self.expected, Some(exit.status()), "said of the main command");
             }
             Action::CloseLog(log) => {
-                assert!(!std::mem::replace(&mut self.of(log).closed, true), "closed twice");
+                self.ends.close(log, for_checks(world.now));
                 let of = world.directories.iter().find(|d| d.log == Some(log)).unwrap();
                 let is_over = |process: &Process| process.got_kill && self.stop_began.is_some();
                 let runs = run_of(world, of.id).is_some_and(|process| !is_over(process));
@@ -250,6 +249,8 @@ impl Memory {
                 };
                 let other = world.processes.iter().find(is_same);
                 assert!(other.is_none(), "two instances of one service: {other:?}");
+                // What was said of the last one is not said of this one.
+                (told.told, told.may_kill) = (false, false);
             }
             Program::Finish(exit, pid) => {
                 assert_eq!(told.last_run.take(), Some((exit, pid)), "no such run has ended");
@@ -299,6 +300,8 @@ impl Memory {
         if let Some(took) = self.stop_took(world.now) {
             assert!(deadline.is_some(), "a stop that waits for ever");
             assert!(took <= bounds.longest_stop, "the stop takes too long");
+            let ids = world.directories.iter().map(|directory| directory.id);
+            self.ends.settled(ids, &left(world), for_checks(world.now));
             return self.ends_go_on(world);
         }
         self.nothing_is_owed(world);
@@ -306,8 +309,9 @@ impl Memory {
             for id in [Some(directory.id), directory.log].into_iter().flatten() {
                 let Some(told) = self.services.get(id.0 as usize) else { continue };
                 if directory.exists {
-                    want_is_obeyed(world, id, told);
-                    status_is_true(world, id, told, self.opened);
+                    let is_closed = self.ends.is_closed(id);
+                    want_is_obeyed(world, id, told, is_closed);
+                    status_is_true(world, id, told, (self.opened, is_closed));
                 }
             }
         }
@@ -324,25 +328,32 @@ fn owner(world: &World, id: ServiceId) -> ServiceId {
     world.directories.iter().find(|d| d.log == Some(id)).map_or(id, |directory| directory.id)
 }
 
+/// Whom a stop waits for. Who got KILL may be given up.
+fn left(world: &World) -> Left {
+    let left = world.processes.iter().filter(|process| !process.got_kill);
+    let roles = left.filter_map(|process| process.role);
+    roles.map(|role| of_service(role).map(|id| owner(world, id))).collect()
+}
+
 fn is_log(world: &World, id: ServiceId) -> bool {
     world.directories.iter().any(|directory| directory.log == Some(id))
 }
 
-fn want_is_obeyed(world: &World, id: ServiceId, told: &Told) {
+fn want_is_obeyed(world: &World, id: ServiceId, told: &Told, is_closed: bool) {
     let is_busy = world
         .processes
         .iter()
         .any(|process| matches!(process.role, Some(Role::Service(of, _)) if of == id));
     let second = Duration::from_secs(1);
     let rests = told.idle_since.is_some_and(|since| since.until(world.now) < second);
-    let is_closed = told.closed || told.forgotten;
+    let is_closed = is_closed || told.forgotten;
     let is_wanted = told.want == Some(Want::Up) || told.once;
     assert!(!is_wanted || is_busy || rests || is_closed, "{id:?} is wanted up");
     let wakes = world.core.deadline().is_some();
     assert!(!is_wanted || is_busy || wakes || is_closed, "{id:?} is forgotten");
 }
 
-fn status_is_true(world: &World, id: ServiceId, told: &Told, opened: bool) {
+fn status_is_true(world: &World, id: ServiceId, told: &Told, (opened, is_closed): (bool, bool)) {
     let Some(status) = world.core.status(id, world.now, UnixTime::default()) else { return };
     let found = status.pid.map(|pid| world.processes.iter().find(|p| p.pid == pid.0));
     match found {
@@ -362,7 +373,7 @@ fn status_is_true(world: &World, id: ServiceId, told: &Told, opened: bool) {
         None => assert!(run_of(world, id).is_none(), "{status:?}, and it runs"),
     }
     if let Some(want) = told.want
-        && !told.closed
+        && !is_closed
     {
         assert_eq!(status.to_bytes()[17] == b'u', want == Want::Up, "the want is not shown");
     }

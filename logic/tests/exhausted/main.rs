@@ -134,6 +134,19 @@ fn every_state_of_a_service_with_scripts_of_its_own() {
 }
 
 #[test]
+fn every_state_of_early_services() {
+    let bounds = Bounds {
+        scripts: [0, 1, 0, 0, 0],
+        services: &[false, false],
+        verbs: b"u",
+        // Early services one after the other, and all that are left.
+        longest_stop: Duration::from_secs(16),
+        ..NOTHING
+    };
+    holds("a startup script and two services", &bounds);
+}
+
+#[test]
 fn every_state_of_a_service_that_stays_down_unless_asked() {
     let bounds = Bounds { down: true, verbs: b"ud", refusals: true, ..ONE };
     holds("a service with a file down", &bounds);

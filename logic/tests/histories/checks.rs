@@ -45,7 +45,7 @@ pub struct Checks {
     wants: BTreeMap<ServiceId, Want>,
     /// Those that may start once.
     once: BTreeSet<ServiceId>,
-    /// Those that somebody told to end.
+    /// Those whose `run` somebody told to end.
     told: BTreeSet<ServiceId>,
     /// Those whose directory is gone.
     lost: BTreeSet<ServiceId>,
@@ -70,9 +70,8 @@ pub struct Checks {
     heals: BTreeMap<ServiceId, Milliseconds>,
     /// When the last process of a service ended, or could not be made.
     last_end: BTreeMap<ServiceId, Milliseconds>,
-    /// Services that were sent KILL, and those whose log was closed.
+    /// Those whose `run` somebody wants to be sent KILL.
     may_kill: BTreeSet<ServiceId>,
-    closed: BTreeSet<ServiceId>,
     forgotten: BTreeSet<ServiceId>,
 }
 
@@ -224,7 +223,7 @@ impl Checks {
                 self.is_shown(world, id);
             }
             Action::CloseLog(log) => {
-                assert!(self.closed.insert(log), "a log is closed once");
+                self.ends.close(log, world.instant());
                 let of =
                     |directory: &Directory| directory.shape.log.is_some_and(|(id, _)| id == log);
                 let (&of, _) = world.directories.iter().find(|(_, d)| of(d)).unwrap();
@@ -269,6 +268,7 @@ impl Checks {
             self.wants_are_obeyed(world);
             self.what_is_shown_is_so(world);
         } else if !world.is_over() {
+            self.ends.settled(world.directories.keys().copied(), &world.left(), world.instant());
             self.ends_go_on(world);
         }
     }
@@ -296,7 +296,7 @@ impl Checks {
             if !world.is_log(id) {
                 assert!(!self.hurries(world), "left alive in a hurry: {process:?}");
             } else if !processes().any(|p| p.service().is_some_and(|(of, _)| of == owner)) {
-                assert!(self.closed.contains(&id), "no end of file for a logger");
+                assert!(self.ends.is_closed(id), "no end of file for a logger");
             }
         }
     }

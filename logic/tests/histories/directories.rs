@@ -1,5 +1,7 @@
 //! The service directories of a world, and what there is in them.
 
+use crate::common::ends::Left;
+use crate::common::rank::of_service;
 use crate::dice::mix;
 use crate::world::World;
 use logic::contract::{Program, ServiceId, Shape};
@@ -39,6 +41,14 @@ impl World {
     pub fn owner(&self, id: ServiceId) -> ServiceId {
         let is_its = |directory: &Directory| directory.shape.log.is_some_and(|(log, _)| log == id);
         self.directories.iter().find(|(_, d)| is_its(d)).map_or(id, |(&owner, _)| owner)
+    }
+
+    /// Whom a stop waits for. What cannot be killed is given up.
+    pub fn left(&self) -> Left {
+        let processes = self.kernel.processes.values();
+        let left = processes.filter(|process| !process.unkillable || !process.got_kill);
+        let roles = left.filter_map(|process| process.role);
+        roles.map(|role| of_service(role).map(|id| self.owner(id))).collect()
     }
 
     /// The directory of a service, or of the one whose log it is; and whether it has `down`.

@@ -1,6 +1,6 @@
 //! Which signals may be sent, and which have to be.
 
-use super::{Memory, is_log, run_of};
+use super::{Memory, is_log, left, owner, run_of};
 use crate::common::rank::rank;
 use crate::fingerprint::for_checks;
 use crate::world::{Bounds, World};
@@ -13,8 +13,9 @@ impl Memory {
     /// What runs of the service will be sent what the verb asks for.
     pub(super) fn owes(&mut self, bounds: &Bounds, world: &World, id: ServiceId, verb: Verb) {
         let stops = self.stop_began.is_some();
+        let is_closed = self.ends.is_closed(id);
         let told = self.of(id);
-        let is_ending = stops || told.closed || (told.lost && verb == Verb::Down);
+        let is_ending = stops || is_closed || (told.lost && verb == Verb::Down);
         if !is_ending && run_of(world, id).is_some() {
             let wanted_up = !matches!(told.want, Some(Want::Down | Want::Exit));
             let stands_in = |letter| !is_log(world, id) && bounds.controls.contains(&letter);
@@ -44,10 +45,8 @@ impl Memory {
                 Signal::TERM => {
                     let by_end_of_file = !told.told && is_log(world, id);
                     assert!(!by_end_of_file, "TERM to a log service, which ends by end of file");
-                    if !told.told {
-                        let runs = |id| run_of(world, id).is_some_and(|run| !run.got_kill);
-                        self.ends.may_end(id, runs);
-                    }
+                    let is_told = told.told || self.ends.is_its_turn(id, &left(world));
+                    assert!(is_told, "{id:?} ends before others");
                 }
                 _ => {}
             }
@@ -57,12 +56,14 @@ impl Memory {
         }
         let now = for_checks(world.now);
         let since = match role {
-            Role::Service(id, _) if self.of(id).may_kill => return,
-            Role::Service(..) => self.stop_began,
-            Role::MainCommand | Role::Script(_) => process.asked,
+            Role::Service(id, Program::Run) if self.of(id).may_kill => return,
+            Role::Service(id, _) => self.ends.since(id, self.stop_began),
+            Role::MainCommand | Role::Script(_) => {
+                assert!(process.asked.is_some(), "KILL to one that was not told to end");
+                process.asked
+            }
         };
-        let since = since.expect("KILL to one that was not told to end");
-        let is_over = since.until(now) >= bounds.patience;
+        let is_over = since.is_some_and(|since| since.until(now) >= bounds.patience);
         assert!(is_over || self.requests > 1, "KILL before its time");
         let is_asked = match role {
             Role::MainCommand => true,
@@ -96,15 +97,17 @@ impl Memory {
         }
         for process in world.processes.iter().filter(|process| !process.got_kill) {
             let Some(Role::Service(id, Program::Run)) = process.role else { continue };
-            let owner = world.directories.iter().find(|directory| directory.log == Some(id));
-            let Some(owner) = owner.map(|directory| directory.id) else {
+            let owner = owner(world, id);
+            if self.ends.is_early(owner) {
+                continue;
+            }
+            if !is_log(world, id) {
                 assert!(!hurries, "left alive in a hurry: {process:?}");
                 continue;
-            };
+            }
             let is_of = |role| matches!(role, Role::Service(of, _) if of == owner);
             let is_over = !world.processes.iter().any(|process| process.role.is_some_and(is_of));
-            let is_closed = self.services.get(id.0 as usize).is_some_and(|told| told.closed);
-            assert!(!is_over || is_closed, "no end of file for a logger");
+            assert!(!is_over || self.ends.is_closed(id), "no end of file for a logger");
         }
     }
 
@@ -114,7 +117,7 @@ impl Memory {
             let is_asked = world.processes.iter().any(|process| {
                 matches!(process.role, Some(Role::Service(of, Program::Control(_))) if of == id)
             });
-            let waits = is_asked || told.closed;
+            let waits = is_asked || self.ends.is_closed(id);
             assert!(told.owed.is_empty() || waits, "{:?} is owed to {id:?}", told.owed);
         }
     }

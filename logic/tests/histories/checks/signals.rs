@@ -1,13 +1,14 @@
 //! Which signals may be sent, and which have to be.
 
 use super::Checks;
-use crate::facts::{is_hook, is_run, milliseconds, runs};
+use crate::facts::{is_hook, is_run, milliseconds};
 use crate::kernel::Process;
 use crate::world::World;
 use logic::contract::{Program, Role, ServiceId};
 use logic::status::Want;
 use logic::verbs::Verb;
-use logic::words::{Pid, Signal};
+use logic::words::{Instant, Pid, Signal};
+use std::time::Duration;
 
 impl Checks {
     /// Its directory is gone: it is told to end, once.
@@ -21,8 +22,7 @@ impl Checks {
 
     /// What runs of the service will be sent what the verb asks for.
     pub(super) fn owes(&mut self, world: &World, id: ServiceId, verb: Verb) {
-        let is_ending =
-            self.closed.contains(&id) || (self.lost.contains(&id) && verb == Verb::Down);
+        let is_ending = self.ends.is_closed(id) || (self.lost.contains(&id) && verb == Verb::Down);
         let run = world.kernel.processes.iter().find(|(_, process)| is_run(process, id));
         if let Some((&pid, _)) = run
             && self.stop_began.is_none()
@@ -51,7 +51,8 @@ impl Checks {
             && !self.told.contains(&id)
         {
             assert!(!world.is_log(id), "TERM to a log service, which ends by end of file");
-            self.ends.may_end(id, |later| runs(world, later));
+            let left = world.left();
+            assert!(self.ends.is_its_turn(id, &left), "{id:?} ends before others: {left:?}");
         }
         if signal == Signal::KILL {
             self.may_kill(world, process, role);
@@ -61,13 +62,19 @@ impl Checks {
     fn may_kill(&mut self, world: &World, process: &Process, role: Role) {
         let patience = milliseconds(world.patience.process);
         let since = match role {
-            Role::Service(id, _) if self.may_kill.contains(&id) => return,
-            Role::Service(..) => self.stop_began,
+            Role::Service(id, Program::Run) if self.may_kill.contains(&id) => return,
+            Role::Service(id, _) => {
+                let began = self.stop_began.map(Duration::from_millis).map(Instant);
+                milliseconds(self.ends.since(id, began).map(|Instant(since)| since))
+            }
             role if is_hook(role) => Some(process.started),
-            Role::Script(_) | Role::MainCommand => process.got_term,
+            Role::Script(_) | Role::MainCommand => {
+                assert!(process.got_term.is_some(), "KILL without TERM before");
+                process.got_term
+            }
         };
-        let since = since.expect("KILL without TERM before");
-        let is_over = patience.is_some_and(|patience| since + patience <= world.now());
+        let ends = since.zip(patience).map(|(since, patience)| since + patience);
+        let is_over = ends.is_some_and(|end| end <= world.now());
         assert!(self.hurries(world) || is_over, "KILL before its time");
         // A script in `control/` may have taken the place of a signal, or hang.
         let is_asked = match role {
@@ -90,7 +97,7 @@ impl Checks {
             let is_asked = world.kernel.processes.values().any(|process| {
                 process.service().is_some_and(|(of, program)| of == *id && is_script(program))
             });
-            let waits = is_asked || self.stop_began.is_some() || self.closed.contains(id);
+            let waits = is_asked || self.stop_began.is_some() || self.ends.is_closed(*id);
             assert!(owed.is_empty() || waits, "{owed:?} is owed to {id:?}, {pid}");
         }
         let is_main = |process: &&Process| process.role == Some(Role::MainCommand);

@@ -39,6 +39,9 @@ impl Checks {
                 };
                 assert!(self.once.remove(&id) || is_wanted, "what nobody wants up starts");
                 self.starts_after_its_log(world, id);
+                // What was said of the last one is not said of this one.
+                self.may_kill.remove(&id);
+                self.told.remove(&id);
                 assert!(!self.finish_due.contains(&id), "it starts, and its finish never ran");
             }
             Program::Finish(exit, pid) => {
@@ -78,7 +81,7 @@ impl Checks {
     pub(super) fn wants_are_obeyed(&self, world: &World) {
         for id in world.ids() {
             let Some((directory, down)) = world.found(id) else { continue };
-            let is_over = self.forgotten.contains(&id) || self.closed.contains(&id);
+            let is_over = self.forgotten.contains(&id) || self.ends.is_closed(id);
             if !directory.exists || !directory.known || is_over {
                 continue;
             }
