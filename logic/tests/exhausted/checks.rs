@@ -13,6 +13,7 @@ use logic::words::{Exit, Instant, Pid, Signal};
 use std::time::Duration;
 
 mod signals;
+mod starts;
 
 /// Of one service.
 #[derive(Clone, Default, Hash)]
@@ -214,72 +215,6 @@ impl Memory {
         Life { plan: &bounds.plan, scripts: &bounds.scripts, stops, hurries }
     }
 
-    fn may_start(&mut self, bounds: &Bounds, world: &World, role: Role) {
-        assert!(self.loaded, "nothing starts without an environment");
-        let Some(rank) = rank(role) else { return self.may_start_service(bounds, world, role) };
-        assert!(self.last_rank.is_none_or(|last| last <= rank), "{role:?} comes too late");
-        self.last_rank = Some(rank);
-        assert_eq!(rank.0 > 3, self.stop_began.is_some(), "{role:?} at the wrong end of life");
-        let is_other = |process: &&Process| {
-            !matches!(process.role, None | Some(Role::Service(..))) && !process.got_kill
-        };
-        let other = world.processes.iter().find(is_other);
-        assert!(other.is_none(), "two at a time: {other:?}");
-    }
-
-    fn may_start_service(&mut self, bounds: &Bounds, world: &World, role: Role) {
-        let Role::Service(id, program) = role else { return };
-        let has_begun = self.stop_began.is_some();
-        let is_released = self.is_released(bounds, world, id);
-        if program == Program::Run {
-            self.starts_after_its_log(world, id);
-        }
-        let told = self.of(id);
-        assert!(!told.forgotten, "a forgotten service starts");
-        match program {
-            Program::Run => {
-                assert!(!has_begun, "a service starts after the stop has begun");
-                let is_wanted = told.want.map_or(is_released, |want| want == Want::Up);
-                assert!(std::mem::take(&mut told.once) || is_wanted, "what nobody wants up starts");
-                let heard = !bounds.finish || told.last_run.take().is_none();
-                assert!(heard, "it starts, and its finish never ran");
-                let is_same = |process: &&Process| {
-                    matches!(process.role, Some(Role::Service(of, Program::Run
-                        | Program::Finish(..))) if of == id)
-                };
-                let other = world.processes.iter().find(is_same);
-                assert!(other.is_none(), "two instances of one service: {other:?}");
-                // What was said of the last one is not said of this one.
-                (told.told, told.may_kill) = (false, false);
-            }
-            Program::Finish(exit, pid) => {
-                assert_eq!(told.last_run.take(), Some((exit, pid)), "no such run has ended");
-            }
-            Program::Control(_) => {}
-        }
-    }
-
-    /// Whether it may start although nobody has asked for it.
-    fn is_released(&self, bounds: &Bounds, world: &World, id: ServiceId) -> bool {
-        let owner = owner(world, id);
-        // The log of one that was started early comes with it.
-        let comes_along = id != owner && self.ends.is_early(owner);
-        let running = world.processes.iter().find_map(ours);
-        let is_down = bounds.down && id == owner;
-        !is_down && (comes_along || self.course.releases(self.life(bounds), running))
-    }
-
-    /// In the boot nothing is said before somebody listens.
-    fn starts_after_its_log(&mut self, world: &World, id: ServiceId) {
-        self.of(id).tried = true;
-        let of_log = world.directories.iter().find(|d| d.id == id).and_then(|d| d.log);
-        let Some(log) = of_log.filter(|_| !self.course.booted) else { return };
-        let log = self.of(log).clone();
-        let is_needed = log.want.is_none_or(|want| want == Want::Up);
-        let is_asked = self.of(id).want.is_some();
-        assert!(log.tried || !is_needed || is_asked, "{id:?} starts before its log");
-    }
-
     fn show(&mut self, world: &World, id: ServiceId) {
         let status = world.core.status(id, world.now, UnixTime::default());
         self.of(id).shown = status.map(seen);
@@ -307,13 +242,42 @@ impl Memory {
         self.nothing_is_owed(world);
         for directory in world.directories.iter().filter(|directory| directory.known) {
             for id in [Some(directory.id), directory.log].into_iter().flatten() {
-                let Some(told) = self.services.get(id.0 as usize) else { continue };
                 if directory.exists {
-                    let is_closed = self.ends.is_closed(id);
-                    want_is_obeyed(world, id, told, is_closed);
-                    status_is_true(world, id, told, (self.opened, is_closed));
+                    self.of(id);
+                    self.want_is_obeyed(bounds, world, id);
+                    self.status_is_true(bounds, world, id);
                 }
             }
+        }
+    }
+
+    fn status_is_true(&self, bounds: &Bounds, world: &World, id: ServiceId) {
+        let Some(told) = self.services.get(id.0 as usize) else { return };
+        let Some(status) = world.core.status(id, world.now, UnixTime::default()) else { return };
+        let found = status.pid.map(|pid| world.processes.iter().find(|p| p.pid == pid.0));
+        match found {
+            Some(process) => {
+                let process = process.expect("a status of a dead process");
+                let is_it = matches!(
+                    (process.role, status.state),
+                    (Some(Role::Service(of, Program::Run)), State::Run)
+                        | (Some(Role::Service(of, Program::Finish(..))), State::Finish) if of == id
+                );
+                assert!(is_it, "{status:?} of {process:?}");
+                if status.state == State::Run {
+                    assert_eq!(status.got_term, process.got_term, "whether it got TERM");
+                    assert_eq!(status.paused, told.stopped, "whether it stands still");
+                }
+            }
+            None => assert!(run_of(world, id).is_none(), "{status:?}, and it runs"),
+        }
+        if let Some(want) = self.want(bounds, world, id)
+            && !self.ends.is_closed(id)
+        {
+            assert_eq!(status.to_bytes()[17] == b'u', want == Want::Up, "the want is not shown");
+        }
+        if self.opened && !told.forgotten {
+            assert_eq!(told.shown, Some(seen(status)), "{id:?} is not what is shown of it");
         }
     }
 }
@@ -337,49 +301,6 @@ fn left(world: &World) -> Left {
 
 fn is_log(world: &World, id: ServiceId) -> bool {
     world.directories.iter().any(|directory| directory.log == Some(id))
-}
-
-fn want_is_obeyed(world: &World, id: ServiceId, told: &Told, is_closed: bool) {
-    let is_busy = world
-        .processes
-        .iter()
-        .any(|process| matches!(process.role, Some(Role::Service(of, _)) if of == id));
-    let second = Duration::from_secs(1);
-    let rests = told.idle_since.is_some_and(|since| since.until(world.now) < second);
-    let is_closed = is_closed || told.forgotten;
-    let is_wanted = told.want == Some(Want::Up) || told.once;
-    assert!(!is_wanted || is_busy || rests || is_closed, "{id:?} is wanted up");
-    let wakes = world.core.deadline().is_some();
-    assert!(!is_wanted || is_busy || wakes || is_closed, "{id:?} is forgotten");
-}
-
-fn status_is_true(world: &World, id: ServiceId, told: &Told, (opened, is_closed): (bool, bool)) {
-    let Some(status) = world.core.status(id, world.now, UnixTime::default()) else { return };
-    let found = status.pid.map(|pid| world.processes.iter().find(|p| p.pid == pid.0));
-    match found {
-        Some(process) => {
-            let process = process.expect("a status of a dead process");
-            let is_it = matches!(
-                (process.role, status.state),
-                (Some(Role::Service(of, Program::Run)), State::Run)
-                    | (Some(Role::Service(of, Program::Finish(..))), State::Finish) if of == id
-            );
-            assert!(is_it, "{status:?} of {process:?}");
-            if status.state == State::Run {
-                assert_eq!(status.got_term, process.got_term, "whether it got TERM");
-                assert_eq!(status.paused, told.stopped, "whether it stands still");
-            }
-        }
-        None => assert!(run_of(world, id).is_none(), "{status:?}, and it runs"),
-    }
-    if let Some(want) = told.want
-        && !is_closed
-    {
-        assert_eq!(status.to_bytes()[17] == b'u', want == Want::Up, "the want is not shown");
-    }
-    if opened && !told.forgotten {
-        assert_eq!(told.shown, Some(seen(status)), "{id:?} is not what is shown of it");
-    }
 }
 
 /// What of a status does not depend on the time.

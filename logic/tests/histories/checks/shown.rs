@@ -32,6 +32,10 @@ impl Checks {
                 return;
             }
         };
+        if status.pid.is_none() {
+            let left = found.filter(|(_, process)| !process.unkillable);
+            assert!(left.is_none(), "{status:?}, and there is {left:?}");
+        }
         if let Some(pid) = status.pid {
             let (&of, process) = found.expect("a status of a dead process");
             assert_eq!((pid.0, state), (of, state), "the status of another process");
@@ -59,6 +63,7 @@ impl Checks {
         {
             let now = world.instant();
             let Some(status) = world.core.status(id, now, UnixTime(now.0)) else { continue };
+            self.tells_the_truth(world, id);
             let stopped = status.pid.and_then(|pid| world.kernel.processes.get(&pid.0));
             let stopped = stopped.is_some_and(|process| process.stopped);
             assert_eq!(status.paused, stopped, "whether {id:?} stands still");
