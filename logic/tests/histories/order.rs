@@ -22,7 +22,8 @@ pub struct Order {
 
 impl Order {
     pub fn hurt(&mut self, world: &World, id: ServiceId, wait: Milliseconds) {
-        self.heals_from.insert(id, world.now() + wait);
+        let from = world.now() + wait;
+        self.heals_from.entry(id).and_modify(|first| *first = from.min(*first)).or_insert(from);
     }
 
     pub fn ended(&mut self, process: &Process) {
