@@ -178,11 +178,14 @@ impl Services {
     }
 
     /// Something of what is served of it was deleted; by somebody perhaps who is about to delete
-    /// the whole directory, and must not find new files in it: so give him time.
+    /// the whole directory, and must not find new files in it: so give him time, but no more if he
+    /// goes on.
     pub fn heal_after(&mut self, wait: Duration, now: Instant, id: ServiceId) {
         if let Some(entry) = self.entry(id) {
             let heal_at = now.after(wait).map(Kept::from);
-            entry.moments.change(|moments| moments.heal_at = heal_at);
+            entry.moments.change(|moments| {
+                moments.heal_at = [moments.heal_at, heal_at].into_iter().flatten().min();
+            });
             self.wake(id);
         }
     }
