@@ -138,7 +138,9 @@ impl Checks {
 
     /// Something of what is served of it was deleted, or could not be shown.
     pub fn hurt(&mut self, world: &World, id: ServiceId, wait: Milliseconds) {
-        self.heals.insert(id, world.prompt() + wait);
+        // The first is what counts, however often it is hurt again.
+        let due = world.prompt() + wait;
+        self.heals.entry(id).and_modify(|first| *first = due.min(*first)).or_insert(due);
         self.order.hurt(world, id, wait);
     }
 
