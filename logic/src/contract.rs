@@ -142,7 +142,8 @@ pub enum Event {
     Lost(ServiceId),
     /// Something of what is served of the service was deleted: the answer is a `Heal`, later.
     Hurt(ServiceId),
-    /// Its status could not be shown, on a full disk perhaps: the answer is a `Heal`, later.
+    /// Its status could not be shown, or what was deleted of it not be served anew, on a full disk
+    /// perhaps: the answer is a `Heal`, later.
     NotShown(ServiceId),
     /// The service directories have changed: the answer is a `Scan`.
     Changed,
@@ -186,9 +187,10 @@ pub enum Action {
     Scan,
     /// From now on somebody may look: serve the FIFOs of all services, and show the status of all.
     OpenServices,
-    /// Show the status of the service.
+    /// Show the status of the service. Answer: `Event::NotShown`, if that cannot be.
     Publish(ServiceId),
-    /// If its directory is still there, serve what was deleted of it anew.
+    /// If its directory is still there, serve what was deleted of it anew, and show its status.
+    /// Answer: `Event::NotShown`, if that cannot be.
     Heal(ServiceId),
     /// Close our ends of the pipe to this log service.
     CloseLog(ServiceId),

@@ -147,8 +147,7 @@ impl World {
             }
             Action::Scan => self.scan(),
             Action::CloseLog(id) => self.kernel.end_of_file(id),
-            // On a disk that is full, for a moment.
-            Action::Publish(id) if self.is_known(id) && self.chance(25) => {
+            Action::Publish(id) | Action::Heal(id) if self.is_known(id) && self.is_full(action) => {
                 self.checking(|checks, world| checks.hurt(world, id, 5000));
                 self.hear(Event::NotShown(id));
             }
@@ -234,6 +233,11 @@ impl World {
             }
         }
         panic!("the core asks for steps without end");
+    }
+
+    /// Whether the disk is, for a moment.
+    fn is_full(&self, action: Action) -> bool {
+        self.chance(if matches!(action, Action::Heal(_)) { 4 } else { 25 })
     }
 
     /// Once in n times, now.
