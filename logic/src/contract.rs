@@ -186,6 +186,7 @@ pub enum Action {
     /// Look at the service directories. Answer: `Event::Found` for each, `Event::Lost`.
     Scan,
     /// From now on somebody may look: serve the FIFOs of all services, and show the status of all.
+    /// Answer: `Event::NotShown` for each of which that cannot be.
     OpenServices,
     /// Show the status of the service. Answer: `Event::NotShown`, if that cannot be.
     Publish(ServiceId),

@@ -36,6 +36,8 @@ struct Told {
     /// Whether its `run`, of which there is one, stands still.
     stopped: bool,
     shown: Option<(State, Option<Pid>, Want, bool, bool)>,
+    /// When what was deleted, or could not be shown, is to be made anew.
+    heal_at: Option<Instant>,
     forgotten: bool,
 }
 
@@ -134,6 +136,14 @@ impl Memory {
         }
     }
 
+    /// Something of what is served of it was deleted, or could not be shown. The first is what
+    /// counts, however often it is hurt again.
+    pub fn hurt(&mut self, world: &World, id: ServiceId, wait: Duration) {
+        let at = for_checks(Instant(world.now.0 + wait));
+        let told = self.of(id);
+        told.heal_at = Some(told.heal_at.map_or(at, |first| first.min(at)));
+    }
+
     pub fn ended(&mut self, world: &World, process: &Process, exit: Exit) {
         match process.role {
             None => {}
@@ -177,6 +187,11 @@ impl Memory {
                 }
             }
             Action::Publish(id) => self.show(world, id),
+            Action::Heal(id) => {
+                let at = self.of(id).heal_at.take().expect("nothing was deleted");
+                assert!(at <= for_checks(world.now), "what is being deleted is made again");
+                self.show(world, id);
+            }
             Action::Say(Notice::MainExited(exit)) => {
                 let is_main = |process: &&Process| process.role == Some(Role::MainCommand);
                 if let Some(main) = world.processes.iter().find(is_main) {
@@ -205,8 +220,7 @@ impl Memory {
             | Action::LookWhoIsLeft
             | Action::TakeTerminalBack
             | Action::Say(_)
-            | Action::Scan
-            | Action::Heal(_) => {}
+            | Action::Scan => {}
         }
     }
 
@@ -276,7 +290,10 @@ impl Memory {
         {
             assert_eq!(status.to_bytes()[17] == b'u', want == Want::Up, "the want is not shown");
         }
-        if self.opened && !told.forgotten {
+        let now = for_checks(world.now);
+        let is_late = told.heal_at.is_some_and(|at| at <= now) && !told.forgotten;
+        assert!(!is_late, "what was deleted is not made again");
+        if self.opened && told.heal_at.is_none() && !told.forgotten {
             assert_eq!(told.shown, Some(seen(status)), "{id:?} is not what is shown of it");
         }
     }

@@ -41,6 +41,8 @@ const NOTHING: Bounds = Bounds {
     orphans: false,
     vanishings: 0,
     appearances: 0,
+    hurts: 0,
+    fills: 0,
     batch: 1,
     patience: Duration::from_secs(2),
     tick: Duration::from_secs(1),
@@ -189,6 +191,12 @@ fn every_state_of_one_service_for_which_much_fails() {
 fn every_state_of_a_service_whose_directory_comes_and_goes() {
     let bounds = Bounds { vanishings: 1, appearances: 1, ..ONE };
     holds("one service, and its directory comes and goes", &bounds);
+}
+
+#[test]
+fn every_state_of_a_service_that_cannot_always_be_shown() {
+    let bounds = Bounds { verbs: b"ud", hurts: 2, fills: 1, ..ONE };
+    holds("one service, deleted things and a full disk", &bounds);
 }
 
 /// With more that may happen.

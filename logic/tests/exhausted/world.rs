@@ -40,6 +40,9 @@ pub struct Bounds {
     /// How often a service directory goes, and how often one comes.
     pub vanishings: u8,
     pub appearances: u8,
+    /// How often what is served is deleted, and how often the disk is full, for a while.
+    pub hurts: u8,
+    pub fills: u8,
     /// How much may be heard before the core is asked again.
     pub batch: usize,
     pub patience: Duration,
@@ -83,6 +86,10 @@ pub enum Move {
     Leaves(i32),
     Vanishes(ServiceId),
     Appears,
+    /// What is served of a service is deleted.
+    Hurt(ServiceId),
+    /// The disk is full, or no longer.
+    Fills(bool),
 }
 
 /// How a start may go.
@@ -103,6 +110,9 @@ pub struct World {
     next_id: u32,
     vanishings: u8,
     appearances: u8,
+    hurts: u8,
+    fills: u8,
+    is_full: bool,
     pub memory: Memory,
     pub exit: Option<u8>,
 }
@@ -118,6 +128,9 @@ impl World {
             next_id: 0,
             vanishings: bounds.vanishings,
             appearances: bounds.appearances,
+            hurts: bounds.hurts,
+            fills: bounds.fills,
+            is_full: false,
             memory: Memory::default(),
             exit: None,
         };
@@ -150,6 +163,9 @@ impl World {
             if directory.exists && self.vanishings > 0 {
                 moves.push(Move::Vanishes(directory.id));
             }
+            if directory.exists && self.hurts > 0 {
+                moves.push(Move::Hurt(directory.id));
+            }
         }
         for process in &self.processes {
             match process.failed {
@@ -167,6 +183,9 @@ impl World {
         }
         if self.appearances > 0 {
             moves.push(Move::Appears);
+        }
+        if self.is_full || self.fills > 0 {
+            moves.push(Move::Fills(!self.is_full));
         }
         moves
     }
@@ -206,6 +225,15 @@ impl World {
                 self.appearances -= 1;
                 self.appear(false);
                 self.hear(Event::Changed);
+            }
+            Move::Hurt(id) => {
+                self.hurts -= 1;
+                self.checking(|memory, world| memory.hurt(world, id, Duration::from_secs(1)));
+                self.hear(Event::Hurt(id));
+            }
+            Move::Fills(is_full) => {
+                self.fills -= u8::from(is_full);
+                self.is_full = is_full;
             }
         }
     }
@@ -300,13 +328,12 @@ impl World {
             Action::Scan => self.scan(bounds),
             Action::Forget(id) => self.forget(id),
             Action::Exit(code) => self.exit = Some(code),
-            Action::Start(_)
-            | Action::Say(_)
-            | Action::TakeTerminalBack
-            | Action::OpenServices
-            | Action::Publish(_)
-            | Action::Heal(_)
-            | Action::CloseLog(_) => {}
+            Action::Publish(id) | Action::Heal(id) => self.show(id),
+            Action::OpenServices => {
+                let ids = self.directories.iter().flat_map(|d| [Some(d.id), d.log]).flatten();
+                ids.collect::<Vec<_>>().into_iter().for_each(|id| self.show(id));
+            }
+            Action::Start(_) | Action::Say(_) | Action::TakeTerminalBack | Action::CloseLog(_) => {}
         }
         Some(action)
     }
@@ -340,6 +367,16 @@ impl World {
                 self.checking(|memory, world| memory.lost(bounds, world, id));
                 self.hear(Event::Lost(id));
             }
+        }
+    }
+
+    /// It cannot be where the disk is full; but nobody misses it whose directory is gone.
+    fn show(&mut self, id: ServiceId) {
+        let is_its = |d: &&Directory| d.id == id || d.log == Some(id);
+        let is_there = self.directories.iter().find(is_its).is_some_and(|d| d.exists && d.known);
+        if self.is_full && is_there {
+            self.checking(|memory, world| memory.hurt(world, id, Duration::from_secs(5)));
+            self.hear(Event::NotShown(id));
         }
     }
 

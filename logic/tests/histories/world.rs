@@ -147,15 +147,10 @@ impl World {
             }
             Action::Scan => self.scan(),
             Action::CloseLog(id) => self.kernel.end_of_file(id),
-            Action::Publish(id) | Action::Heal(id) if self.is_known(id) && self.is_full(action) => {
-                self.checking(|checks, world| checks.hurt(world, id, 5000));
-                self.hear(Event::NotShown(id));
-            }
-            Action::Say(_)
-            | Action::TakeTerminalBack
-            | Action::OpenServices
-            | Action::Heal(_)
-            | Action::Publish(_) => {}
+            Action::Publish(id) => self.show(id, 25),
+            Action::Heal(id) => self.show(id, 4),
+            Action::OpenServices => self.ids().into_iter().for_each(|id| self.show(id, 25)),
+            Action::Say(_) | Action::TakeTerminalBack => {}
             Action::Forget(id) => self.forget(id),
             Action::Exit(code) => self.exit = Some(code),
         }
@@ -235,9 +230,12 @@ impl World {
         panic!("the core asks for steps without end");
     }
 
-    /// Whether the disk is, for a moment.
-    fn is_full(&self, action: Action) -> bool {
-        self.chance(if matches!(action, Action::Heal(_)) { 4 } else { 25 })
+    /// Once in n times the disk is full, for a moment.
+    fn show(&mut self, id: ServiceId, n: u64) {
+        if self.is_known(id) && self.chance(n) {
+            self.checking(|checks, world| checks.hurt(world, id, 5000));
+            self.hear(Event::NotShown(id));
+        }
     }
 
     /// Once in n times, now.
