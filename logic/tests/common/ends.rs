@@ -16,8 +16,8 @@ pub struct Ends {
     pub early: Vec<ServiceId>,
     /// Since when it is their turn.
     turns: BTreeMap<ServiceId, Instant>,
-    /// When log services were given their end of file.
-    closed: BTreeMap<ServiceId, Instant>,
+    /// When log services were given their end of file: `None` before the stop.
+    closed: BTreeMap<ServiceId, Option<Instant>>,
 }
 
 /// Whom a stop waits for: a script, or the main command (`None`); or a service, or its log.
@@ -57,9 +57,10 @@ impl Ends {
         }
     }
 
-    /// A log service is given its end of file.
-    pub fn close(&mut self, log: ServiceId, now: Instant) {
-        assert!(self.closed.insert(log, now).is_none(), "a log is closed once");
+    /// A log service is given its end of file, in a stop or not.
+    pub fn close(&mut self, log: ServiceId, now: Instant, stops: bool) {
+        let at = stops.then_some(now);
+        assert!(self.closed.insert(log, at).is_none(), "a log is closed once");
     }
 
     pub fn is_closed(&self, log: ServiceId) -> bool {
@@ -69,7 +70,7 @@ impl Ends {
     /// Since when a stop, which began then, may have been waiting for the end of a service, or of a
     /// log service.
     pub fn since(&self, id: ServiceId, began: Option<Instant>) -> Option<Instant> {
-        let since = self.turns.get(&id).or(self.closed.get(&id))?;
-        began.map(|began| began.max(*since))
+        let closed = self.closed.get(&id).map(|closed| closed.or(began));
+        closed.unwrap_or_else(|| self.turns.get(&id).copied())
     }
 }

@@ -201,7 +201,7 @@ impl Memory {
                 assert_eq!(self.expected, Some(exit.status()), "said of the main command");
             }
             Action::CloseLog(log) => {
-                self.ends.close(log, for_checks(world.now));
+                self.ends.close(log, for_checks(world.now), self.stop_began.is_some());
                 let of = world.directories.iter().find(|d| d.log == Some(log)).unwrap();
                 let is_over = |process: &Process| process.got_kill && self.stop_began.is_some();
                 let runs = run_of(world, of.id).is_some_and(|process| !is_over(process));

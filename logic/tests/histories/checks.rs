@@ -225,7 +225,7 @@ impl Checks {
                 self.is_shown(world, id);
             }
             Action::CloseLog(log) => {
-                self.ends.close(log, world.instant());
+                self.ends.close(log, world.instant(), self.stops());
                 let of =
                     |directory: &Directory| directory.shape.log.is_some_and(|(id, _)| id == log);
                 let (&of, _) = world.directories.iter().find(|(_, d)| of(d)).unwrap();
