@@ -108,6 +108,19 @@ fn a_service_that_a_script_started_and_stopped_again_is_started_by_nobody() {
 }
 
 #[test]
+fn a_service_that_a_script_stopped_and_started_has_its_log() {
+    let it = ours()
+        .service("web", &notes("web"))
+        .service("web/log", "exec cat >/dev/null")
+        .options(&["--skip-runit"])
+        .startup("10", "sv down web; sv start web")
+        .command(&["sleep", "1000"])
+        .boot();
+    it.until_is("run", "web");
+    it.until_is("run", "web/log");
+}
+
+#[test]
 fn a_startup_script_may_make_and_take_away_down_files_and_services() {
     let make = "mkdir -p /etc/service/made/log; cd /etc/service/made
         printf '#!/bin/sh\\ntouch /made; exec sleep 1000\\n' >run

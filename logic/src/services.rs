@@ -77,10 +77,11 @@ impl Services {
             return;
         }
         let kin = shape.log.map_or(Kin::None, |(log, _)| Kin::Log(log));
-        self.add(Entry { kin, ..Entry::new(now, id, shape.down) });
+        // Its log service first, so that nothing is said before somebody listens.
         if let Some((log, down)) = shape.log {
             self.add_log(now, id, log, down);
         }
+        self.add(Entry { kin, ..Entry::new(now, id, shape.down) });
         if self.released {
             self.with(id, |service| service.fresh = true);
             self.release_one(id);
@@ -136,7 +137,7 @@ impl Services {
         if !entry.down {
             entry.service.verb(Verb::Up);
         }
-        // Its log service first, so that nothing is said before somebody listens.
+        // As above.
         if let Some(log) = log {
             self.release_one(log);
         }
@@ -152,13 +153,14 @@ impl Services {
         }
         let starts = matches!(verb, Verb::Up | Verb::Once);
         let asks = starts || matches!(verb, Verb::Down | Verb::Exit);
-        let was_held = asks && core::mem::take(&mut entry.held);
+        entry.held &= !asks;
         let (log, log_of) = (entry.kin.log(), entry.kin.log_of());
-        if was_held && starts {
+        let is_early = !released && log_of.is_none() && !entry.service.is_early;
+        if starts {
             if let Some(log) = log {
                 self.release_one(log);
             }
-            if !released && log_of.is_none() {
+            if is_early {
                 self.start_early(id);
             }
         }

@@ -4,15 +4,13 @@
 use logic::contract::ServiceId;
 use logic::verbs::Verb;
 use logic::words::Instant;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What is remembered of it.
 #[derive(Clone, Debug, Default, Hash)]
 pub struct Ends {
-    /// Those that were told, before the boot was over, anything of what they are wanted to be.
-    asked: BTreeSet<ServiceId>,
-    /// Those that were told to start before that, in that order. They, and their logs, stop last,
-    /// and the last of them first.
+    /// Those that were told to start before the boot was over, in that order. They, and their logs,
+    /// stop last, and the last of them first.
     pub early: Vec<ServiceId>,
     /// Since when it is their turn.
     turns: BTreeMap<ServiceId, Instant>,
@@ -26,9 +24,7 @@ pub type Left = Vec<Option<ServiceId>>;
 impl Ends {
     /// A service that is no log service hears a verb before the boot is over.
     pub fn told_early(&mut self, id: ServiceId, verb: Verb) {
-        let starts = matches!(verb, Verb::Up | Verb::Once);
-        let asks = starts || matches!(verb, Verb::Down | Verb::Exit);
-        if asks && self.asked.insert(id) && starts {
+        if matches!(verb, Verb::Up | Verb::Once) && !self.is_early(id) {
             self.early.push(id);
         }
     }

@@ -63,11 +63,11 @@ impl Memory {
         !is_down && (comes_along || self.course.releases(self.life(bounds), running))
     }
 
-    /// In the boot nothing is said before somebody listens.
+    /// Nothing is said before somebody listens.
     fn starts_after_its_log(&mut self, world: &World, id: ServiceId) {
         self.of(id).tried = true;
         let of_log = world.directories.iter().find(|d| d.id == id).and_then(|d| d.log);
-        let Some(log) = of_log.filter(|_| !self.course.booted) else { return };
+        let Some(log) = of_log else { return };
         let log = self.of(log).clone();
         let is_needed = log.want.is_none_or(|want| want == Want::Up);
         let is_asked = self.of(id).want.is_some();

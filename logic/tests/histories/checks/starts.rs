@@ -64,11 +64,10 @@ impl Checks {
         !down && (comes_along || self.course.releases(self.life(world), running))
     }
 
-    /// In the boot nothing is said before somebody listens.
+    /// Nothing is said before somebody listens.
     fn starts_after_its_log(&mut self, world: &World, id: ServiceId) {
         let log = world.directories.get(&id).and_then(|directory| directory.shape.log);
         if self.tried.insert(id)
-            && !self.course.booted
             && !self.wants.contains_key(&id)
             && let Some((log, false)) = log
             && self.wants.get(&log).is_none_or(|want| *want == Want::Up)
