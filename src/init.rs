@@ -1,6 +1,7 @@
 //! my_init: its command line, and whether it is the first of its kind in the container.
 
 use crate::environment::Container;
+use crate::nested::Lock;
 use crate::pid1::Hands;
 use crate::spawn::Program;
 use crate::{nested, say, spawn};
@@ -49,11 +50,27 @@ pub fn run(arguments: impl FnOnce() -> Vec<Vec<u8>>) -> u8 {
         Ok(_) if options.has(Flag::SkipServices) && options.command.is_empty() => {
             refuse("--skip-runit needs a command: without services there is nothing to do")
         }
-        Ok(lock) => match Hands::new(options, docker, &mask, lock) {
-            // The kernel closes what is open quicker than we could.
-            Ok(hands) => ManuallyDrop::new(hands).run(),
-            Err(errno) => refuse(&format!("cannot boot: {}", errno.desc())),
-        },
+        Ok(lock) => from_the_top_of_a_page(|| boot(options, docker, &mask, lock)),
+    }
+}
+
+/// With a stack that begins where a page ends. Each page that PID 1 writes between two forks is
+/// copied; so all that it writes of its stack is one, where it would be two.
+#[inline(never)]
+fn from_the_top_of_a_page(run: impl FnOnce() -> u8) -> u8 {
+    #[repr(align(4096))]
+    struct Page;
+    let mut page = Page;
+    std::hint::black_box(&mut page);
+    run()
+}
+
+#[inline(never)]
+fn boot(options: Options, docker: Environment, mask: &SigSet, lock: Lock) -> u8 {
+    match Hands::new(options, docker, mask, lock) {
+        // The kernel closes what is open quicker than we could.
+        Ok(hands) => ManuallyDrop::new(hands).run(),
+        Err(errno) => refuse(&format!("cannot boot: {}", errno.desc())),
     }
 }
 
