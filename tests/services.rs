@@ -386,7 +386,7 @@ fn a_log_service_has_no_control_scripts() {
             .service("web", STAYS)
             .service("web/log", "echo on >>/starts; exec cat >/dev/null");
         let it = script(it, "web/log/control/t", "touch /asked").boot();
-        it.until_is("run", "web/log");
+        it.until(|it| it.exists("/starts") && it.read("/starts") == "on\n");
         it.sv("term web/log");
         it.until(|it| it.read("/starts") == "on\non\n");
         assert!(!it.exists("/asked"), "{subject:?}");
