@@ -211,7 +211,7 @@ fn read_directory(mut room: usize, trouble: &mut Trouble) -> Environment {
         }
     };
     let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
-    names.sort();
+    names.sort_unstable();
     for name in names {
         let name = name.as_bytes();
         match read_variable(directory, name) {

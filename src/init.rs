@@ -9,7 +9,6 @@ use logic::environment::Environment;
 use logic::exec::{Deed, Errno};
 use logic::options::{self, Flag, Options};
 use nix::sys::signal::SigSet;
-use std::mem::ManuallyDrop;
 use std::os::unix::ffi::OsStringExt;
 
 /// Wrong usage; the predecessor's code.
@@ -67,11 +66,15 @@ fn from_the_top_of_a_page(run: impl FnOnce() -> u8) -> u8 {
 
 #[inline(never)]
 fn boot(options: Options, docker: Environment, mask: &SigSet, lock: Lock) -> u8 {
-    match Hands::new(options, docker, mask, lock) {
-        // The kernel closes what is open quicker than we could.
-        Ok(hands) => ManuallyDrop::new(hands).run(),
+    // Not moved: it is large, and would stand twice on the stack.
+    let mut hands = Hands::new(options, docker, mask, lock);
+    let code = match &mut hands {
+        Ok(hands) => hands.run(),
         Err(errno) => refuse(&format!("cannot boot: {}", errno.desc())),
-    }
+    };
+    // The kernel closes what is open quicker than we could.
+    std::mem::forget(hands);
+    code
 }
 
 fn refuse(why: &str) -> u8 {

@@ -235,7 +235,7 @@ impl Hands {
         let entries = entries.into_iter().flatten().flatten();
         let mut scripts: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
         // By bytes: a locale would put them in another order on another machine.
-        scripts.sort();
+        scripts.sort_unstable();
         executables(scripts)
     }
 
