@@ -113,17 +113,22 @@ impl Service {
         }
     }
 
-    /// Exit 0 means that the script did what the signal should do.
+    /// Exit 0 means that the script did what the signal should do; even one that is not asked for
+    /// any more.
     fn control_ended(&mut self, letter: u8, exit: Exit) {
         self.consulted = Some(letter);
-        if exit.is_success()
-            && let Some(deed) = self.owed.with_letter(letter)
-        {
+        if !exit.is_success() {
+            return;
+        }
+        if let Some(deed) = self.owed.with_letter(letter) {
             self.owed.remove(deed);
             self.consulted = None;
-            if let Deed::Pause | Deed::Continue = deed {
-                self.is_paused_by(deed);
-            }
+        }
+        let runs = self.state == State::Run && self.process.is_some();
+        match letter {
+            b'p' if runs => self.is_paused_by(Deed::Pause),
+            b'c' if runs => self.is_paused_by(Deed::Continue),
+            _ => {}
         }
     }
 

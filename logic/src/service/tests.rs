@@ -474,3 +474,16 @@ fn of_pause_and_cont_at_once_the_last_counts() {
         assert_eq!(world.status().paused, paused);
     }
 }
+
+#[test]
+fn what_a_script_paused_is_paused_although_cont_was_asked_for_meanwhile() {
+    let mut world = World { controls: b"pc", ..World::up() };
+    world.verb(b'p');
+    let pauses = world.next_pid - 1;
+    world.verb(b'c');
+    assert!(!world.status().paused);
+    world.ends(pauses, Exit::Code(0));
+    assert!(world.status().paused);
+    world.ends(world.next_pid - 1, Exit::Code(0));
+    assert!(!world.status().paused);
+}
