@@ -63,15 +63,13 @@ impl Memory {
         !is_down && (comes_along || self.course.releases(self.life(bounds), running))
     }
 
-    /// Nothing is said before somebody listens.
+    /// Nothing is said before somebody listens, but where either was told something before.
     fn starts_after_its_log(&mut self, world: &World, id: ServiceId) {
         self.of(id).tried = true;
         let of_log = world.directories.iter().find(|d| d.id == id).and_then(|d| d.log);
         let Some(log) = of_log else { return };
-        let log = self.of(log).clone();
-        let is_needed = log.want.is_none_or(|want| want == Want::Up);
-        let is_asked = self.of(id).want.is_some();
-        assert!(log.tried || !is_needed || is_asked, "{id:?} starts before its log");
+        let is_told = [id, log].map(|id| self.of(id).want.is_some()).contains(&true);
+        assert!(is_told || self.of(log).tried, "{id:?} starts before its log");
     }
 
     /// What is wanted of a service by what it was told, or by itself.

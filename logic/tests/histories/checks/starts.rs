@@ -64,13 +64,13 @@ impl Checks {
         !down && (comes_along || self.course.releases(self.life(world), running))
     }
 
-    /// Nothing is said before somebody listens.
+    /// Nothing is said before somebody listens, but where either was told something before.
     fn starts_after_its_log(&mut self, world: &World, id: ServiceId) {
         let log = world.directories.get(&id).and_then(|directory| directory.shape.log);
         if self.tried.insert(id)
             && !self.wants.contains_key(&id)
             && let Some((log, false)) = log
-            && self.wants.get(&log).is_none_or(|want| *want == Want::Up)
+            && !self.wants.contains_key(&log)
         {
             assert!(self.tried.contains(&log), "{id:?} starts before its log");
         }
