@@ -124,10 +124,10 @@ impl Service {
             self.owed.remove(deed);
             self.consulted = None;
         }
-        let runs = self.state == State::Run && self.process.is_some();
         match letter {
-            b'p' if runs => self.is_paused_by(Deed::Pause),
-            b'c' if runs => self.is_paused_by(Deed::Continue),
+            // Unless the service has ended meanwhile.
+            b'p' if self.process.is_some() => self.is_paused_by(Deed::Pause),
+            b'c' => self.is_paused_by(Deed::Continue),
             _ => {}
         }
     }
