@@ -190,10 +190,13 @@ impl Hands {
                 }
             }
             Action::Publish(id) => self.publish(id),
-            Action::Heal(id) => match self.directories.heal(id, &self.epoll) {
-                Some(event) => self.hear(event),
-                None => self.publish(id),
-            },
+            Action::Heal(id) => {
+                let trouble = self.directories.heal(id, &self.epoll);
+                if !matches!(trouble, Some(Event::NotShown(_))) {
+                    self.publish(id);
+                }
+                trouble.into_iter().for_each(|event| self.hear(event));
+            }
             Action::CloseLog(id) => self.directories.close_log(id),
             Action::Forget(id) => {
                 self.said.forget(id);

@@ -191,7 +191,7 @@ pub enum Action {
     /// Show the status of the service. Answer: `Event::NotShown`, if that cannot be.
     Publish(ServiceId),
     /// If its directory is still there, serve what was deleted of it anew, and show its status.
-    /// Answer: `Event::NotShown`, if that cannot be.
+    /// Answer: `Event::NotShown`, if that cannot be; `Event::Hurt`, if more was deleted meanwhile.
     Heal(ServiceId),
     /// Close our ends of the pipe to this log service.
     CloseLog(ServiceId),
