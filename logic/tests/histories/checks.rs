@@ -231,11 +231,7 @@ impl Checks {
                 let (&of, _) = world.directories.iter().find(|(_, d)| of(d)).unwrap();
                 assert!(!runs(world, of), "a log ends before its service");
             }
-            Action::Forget(id) => {
-                assert!(self.forgotten.insert(id), "a service is forgotten once");
-                assert!(!self.finish_due.contains(&id), "forgotten before its finish");
-                self.heals.remove(&id);
-            }
+            Action::Forget(id) => self.may_forget(world, id),
             Action::Exit(_) => {
                 // Where a script that cannot be killed was before it, both were given up.
                 let is_before = |id| {
@@ -248,6 +244,15 @@ impl Checks {
             }
             _ => {}
         }
+    }
+
+    fn may_forget(&mut self, world: &World, id: ServiceId) {
+        assert!(self.forgotten.insert(id), "a service is forgotten once");
+        let is_of_it = |process: &Process| process.service().is_some_and(|(of, _)| of == id);
+        // Of what cannot be killed nobody waits for the end.
+        let given_up = world.kernel.processes.values().any(is_of_it);
+        assert!(given_up || !self.finish_due.contains(&id), "forgotten before its finish");
+        self.heals.remove(&id);
     }
 
     /// When nothing is to be done.
