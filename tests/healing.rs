@@ -51,9 +51,7 @@ fn what_is_deleted_is_made_anew_and_the_service_does_not_notice() {
             it.until(|it| it.sv(&format!("status {service}")).contains("s, paused"));
             it.sv(&format!("cont {service}"));
             it.until(|it| !it.sv(&format!("status {service}")).contains("paused"));
-            let locked =
-                it.sh(&format!("flock -n /etc/service/{service}/supervise/lock true || echo held"));
-            assert_eq!(locked, "held\n");
+            assert!(it.is_locked(service), "{service}");
         }
     }
     assert!(!it.stderr().contains("cannot"), "{}", it.stderr());
@@ -109,11 +107,10 @@ fn what_cannot_be_healed_stays_locked() {
     let it = up(ours());
     it.sh("cd /etc/service/web/supervise; rm ok; mkdir ok");
     it.until_said("; until it can be, sv cannot control it");
-    let lock = "flock -n /etc/service/web/supervise/lock true || echo held";
-    assert_eq!(it.sh(lock), "held\n");
+    assert!(it.is_locked("web"));
     it.sh("rmdir /etc/service/web/supervise/ok");
     it.until(|it| it.run(&["test", "-p", "/etc/service/web/supervise/ok"]).code == 0);
-    it.until(|it| it.sh(lock) == "held\n");
+    it.until(|it| it.is_locked("web"));
     assert!(!it.stderr().contains("another supervisor"), "{}", it.stderr());
 }
 

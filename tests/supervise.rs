@@ -57,9 +57,7 @@ fn the_files_are_runits_with_runits_modes() {
             assert_eq!(listing(&it, service), expected, "{service}");
             let all = it.sh(&format!("ls -A /etc/service/{service}/supervise/"));
             assert_eq!(all.split_whitespace().count(), 6, "{all}");
-            let locked =
-                format!("flock -n /etc/service/{service}/supervise/lock true || echo held");
-            assert_eq!(it.sh(&locked), "held\n");
+            assert!(it.is_locked(service), "{service}");
         }
     }
 }

@@ -137,7 +137,7 @@ impl Services {
         if !entry.down {
             entry.service.verb(Verb::Up);
         }
-        // As above.
+        // Here, too, its log service first.
         if let Some(log) = log {
             self.release_one(log);
         }

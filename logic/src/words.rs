@@ -194,7 +194,7 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// As `printf` and `$'...'` read it.
+/// As bash's `printf` and `$'...'` read it.
 fn hexadecimal(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))
 }

@@ -98,6 +98,12 @@ pub fn normal(answer: &str) -> String {
 }
 
 impl Live {
+    /// Whether somebody holds the lock of a service, as its supervisor does.
+    pub fn is_locked(&self, service: &str) -> bool {
+        let lock = format!("/etc/service/{service}/supervise/lock");
+        self.run(&["flock", "-n", &lock, "true"]).code == 1
+    }
+
     /// Wait until the last change of this service is more than a second ago: `sv` counts in whole
     /// ones, and takes one that was started in this second for one that was started anew.
     #[track_caller]

@@ -248,9 +248,12 @@ impl Checks {
 
     fn may_forget(&mut self, world: &World, id: ServiceId) {
         assert!(self.forgotten.insert(id), "a service is forgotten once");
-        let is_of_it = |process: &Process| process.service().is_some_and(|(of, _)| of == id);
-        // Of what cannot be killed nobody waits for the end.
-        let given_up = world.kernel.processes.values().any(is_of_it);
+        // The one that cannot be killed is given up, and `finish` would have come after it.
+        let hangs = |process: &Process| {
+            let is_script = |(of, program)| of == id && matches!(program, Program::Control(_));
+            process.unkillable && process.got_kill && process.service().is_some_and(is_script)
+        };
+        let given_up = world.kernel.processes.values().any(hangs);
         assert!(given_up || !self.finish_due.contains(&id), "forgotten before its finish");
         self.heals.remove(&id);
     }
